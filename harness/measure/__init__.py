@@ -1,0 +1,1 @@
+"""Numbers to trust: from a target, a workload and settings to a record."""
