@@ -1,0 +1,175 @@
+"""Reaching an agent: time-outs, workers that end, and that nothing which a worker started survives the block."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness import cache
+from harness.errors import Stable, Transient
+from harness.measure import link
+from harness.measure.link import Local
+from tests.lab import RUNTIMES, alive, group, host, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.measure.link import Agent
+
+
+def sent(agent: Agent, folder: Path, body: str) -> int:
+    """Load a runtime half whose `probe` does `body`; the worker's process."""
+    half = folder / "half.py"
+    lines = "\n    ".join(body.splitlines())
+    half.write_text(f"import os, pathlib, resource, signal, subprocess, sys, time\n\ndef probe():\n    {lines}\n    return {{}}\n")
+    agent.ask("load", 60.0, role="runtime", path=str(half), sha256=cache.sha256(half))
+    pid: int = agent.ask("hello", 60.0)["pid"]
+    (folder / "worker.pid").write_text(str(pid))
+    return pid
+
+
+def probed(folder: Path, body: str, seconds: float = 60.0) -> None:
+    """A whole block in which `body` runs in a worker."""
+    with Local().start(1) as agent:
+        sent(agent, folder, body)
+        agent.ask("probe", seconds)
+
+
+def worker(folder: Path) -> int:
+    """The process that the last `sent` reached."""
+    return int((folder / "worker.pid").read_text())
+
+
+def test_an_agent_works_in_a_session_of_its_own_in_our_python_with_the_threads_asked_for(tmp_path: Path) -> None:
+    with Local().start(3) as agent:
+        threads = "os.environ['OMP_NUM_THREADS']"
+        pid = sent(agent, tmp_path, f"return {{'ids': [os.getpgid(0), os.getsid(0)], 'threads': {threads}, 'python': sys.executable}}")
+        assert agent.ask("probe", 60.0)["runtime"] == {"ids": [pid, pid], "threads": "3", "python": sys.executable}
+    assert not alive(pid)
+
+
+def test_an_answer_that_does_not_come_in_time_is_transient_and_the_worker_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(Transient, match="no answer within 0 s") as caught:
+        probed(tmp_path, "time.sleep(600)", 0.1)
+    assert caught.value.fix
+    assert not group(worker(tmp_path))
+
+
+def test_progress_does_not_put_off_the_end_of_the_time() -> None:
+    seen: list[dict[str, Any]] = []
+    with Local().start(1) as agent:
+        for role, path in host():
+            agent.ask("load", 60.0, role=role, path=str(path), sha256=cache.sha256(path))
+        with pytest.raises(Transient):
+            agent.ask("sample", 0.5, seen.append, hertz=10, pid=0)
+    assert seen == [{"event": "sampling"}]
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT"])
+def test_a_worker_that_dies_of_a_signal_is_stable_and_the_signal_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Stable, match=f"ended by itself: {name}") as caught:
+        probed(tmp_path, f"resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\nos.kill(os.getpid(), signal.{name})")
+    assert caught.value.fix
+
+
+def test_a_killed_worker_is_told_from_one_that_fell(tmp_path: Path) -> None:
+    with pytest.raises(Stable, match=r"killed \(SIGKILL\).*want of memory") as caught:
+        probed(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
+    assert "memory" in caught.value.fix
+
+
+def test_a_worker_that_leaves_is_stable_with_its_exit_code(tmp_path: Path) -> None:
+    with pytest.raises(Stable, match="exit code 7"):
+        probed(tmp_path, "sys.exit(7)")
+
+
+def test_a_request_to_a_worker_that_has_ended_says_so(tmp_path: Path) -> None:
+    with Local().start(1) as agent:
+        pid = sent(agent, tmp_path, "pass")
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not alive(pid), "it is dead")
+        with pytest.raises(Stable, match="SIGKILL"):
+            agent.ask("hello", 60.0)
+
+
+def test_a_refusal_is_stable_and_carries_the_trace(tmp_path: Path) -> None:
+    with Local().start(1) as agent:
+        sent(agent, tmp_path, "raise ValueError('no such core')")
+        with pytest.raises(Stable, match="ValueError: no such core") as caught:
+            agent.ask("probe", 60.0)
+        assert "half.py" in caught.value.detail
+        assert agent.ask("hello", 60.0), "and the agent lives on"
+
+
+def test_last_words_outside_the_protocol_are_kept_as_far_as_they_matter(tmp_path: Path) -> None:
+    with Local().start(1) as agent:
+        sent(agent, tmp_path, "os.write(2, b'x' * 20000 + b'the driver says: \\xff enough')")
+        agent.ask("probe", 60.0)
+        assert agent.stderr().endswith("the driver says: \N{REPLACEMENT CHARACTER} enough")
+        assert len(agent.stderr()) <= 8000
+        sent(agent, tmp_path, "os.write(2, b' and more')")
+        agent.ask("probe", 60.0)
+        assert agent.stderr().endswith("enough and more"), "reading does not move where the worker writes"
+
+
+# --- nothing stays behind ----------------------------------------------------------------------------------------------------------
+
+STRAY = "pathlib.Path(__file__ + '.pid').write_text(str(subprocess.Popen(['sleep', '600']).pid))"
+FORKED = "pid = os.fork()\nif not pid:\n    time.sleep(600)\npathlib.Path(__file__ + '.pid').write_text(str(pid))"
+
+
+def stray(folder: Path) -> int:
+    """The child that the worker left."""
+    return int((folder / "half.py.pid").read_text())
+
+
+@pytest.mark.parametrize("body", [STRAY, FORKED], ids=["started", "forked"])
+def test_a_child_that_a_worker_left_running_does_not_survive_the_block(tmp_path: Path, body: str) -> None:
+    with Local().start(1) as agent:
+        sent(agent, tmp_path, body)
+        agent.ask("probe", 60.0)
+        assert alive(stray(tmp_path))
+    until(lambda: not group(worker(tmp_path)), "the whole group ends with the block")
+    assert not alive(stray(tmp_path))
+
+
+def test_a_worker_that_died_leaves_no_child_either(tmp_path: Path) -> None:
+    with pytest.raises(Stable, match="exit code 3"):
+        probed(tmp_path, f"{STRAY}\nos._exit(3)")
+    until(lambda: not group(worker(tmp_path)), "the whole group ends with the block")
+    assert not alive(stray(tmp_path))
+
+
+def test_a_worker_that_died_is_noticed_although_a_child_of_it_holds_the_pipe(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with pytest.raises(Stable, match="exit code 3"):
+        probed(tmp_path, f"{FORKED}\nos._exit(3)", 120.0)
+    assert time.monotonic() - begun < 60, "long before the time for the answer is over"
+    until(lambda: not alive(stray(tmp_path)), "the child ends with the block")
+
+
+def test_the_group_is_gone_after_an_exception_in_the_block(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with Local().start(1) as agent:
+            sent(agent, tmp_path, STRAY)
+            agent.ask("probe", 60.0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    until(lambda: not group(worker(tmp_path)), "the whole group ends with the block")
+
+
+def test_an_agent_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "PROTOCOL", 0)
+    with pytest.raises(Stable, match="not the one of this harness"), Local().start(1):
+        pytest.fail("the block must not be entered")
+
+
+def test_a_file_is_put_where_it_already_is() -> None:
+    assert Local().put(RUNTIMES / ".." / "runtimes" / "chatty.py") == str(RUNTIMES / "chatty.py")
