@@ -1,0 +1,14 @@
+"""The report: one self-contained HTML file, made from the records of one results folder.
+
+    shapes    what a report holds: data classes, no HTML
+    words     marks, words and the columns of each kind of task
+    figures   a record's metrics as cells, with reasons, marks and flags
+    detail    one record -> everything its drawer shows
+    series    one record -> the data behind its plots
+    tables, bars, problems    all records -> the parts of the pages
+    view      records -> Report; pure
+    plots     the data of a plot -> SVG
+    build     Report -> one HTML file, written atomically
+
+Importing this package is cheap: jinja2, numpy and matplotlib are imported when a report is built.
+"""
