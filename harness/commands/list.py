@@ -1,0 +1,84 @@
+"""socbench list: what there is."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness import console
+
+EPILOG = """\
+examples:
+  socbench list workloads
+  socbench list metrics --json               with unit and formula, for a program
+  socbench list targets --zoo my-pack/       and what a folder of your own adds
+"""
+
+
+def add(commands: Any) -> None:
+    """Define the command."""
+    one = commands.add_parser(
+        "list",
+        help="list targets, workloads, runtimes or metrics",
+        description="List what socbench knows.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("what", choices=("targets", "workloads", "runtimes", "metrics"))
+    add_zoo(one)
+    one.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    one.set_defaults(run=run)
+
+
+def add_zoo(one: argparse.ArgumentParser) -> None:
+    """The option that every command with a zoo has."""
+    one.add_argument("--zoo", type=Path, action="append", default=[], metavar="DIR", help="a further folder with targets/ and workloads/")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table, or the document."""
+    rows = TABLES[arguments.what](arguments)
+    if arguments.json:
+        console.document(rows)
+    else:
+        console.table([name.replace("_", " ") for name in rows[0]], [[str(value) for value in row.values()] for row in rows], out=sys.stdout)
+    return 0
+
+
+def _targets(arguments: argparse.Namespace) -> list[dict[str, str]]:
+    from harness.spec import Zoo
+
+    zoo = Zoo(arguments.zoo)
+    found = {name: zoo.target(name) for name in zoo.target_files}
+    return [{"id": name, "title": one.title, "runtimes": ", ".join(one.runtimes)} for name, one in found.items()]
+
+
+def _workloads(arguments: argparse.Namespace) -> list[dict[str, str]]:
+    from harness.spec import Zoo
+
+    zoo = Zoo(arguments.zoo)
+    found = {name: zoo.workload(name) for name in zoo.workload_files}
+    return [{"id": name, "task": one.task, "item": one.item, "title": one.title} for name, one in found.items()]
+
+
+def _runtimes(arguments: argparse.Namespace) -> list[dict[str, str]]:
+    from harness.spec import Zoo
+
+    zoo = Zoo(arguments.zoo)
+    rows = []
+    for target in zoo.target_files:
+        for name, use in zoo.target(target).runtimes.items():
+            forms = [*use.opens, *(f"{convert.format}/{precision}" for precision, convert in use.convert.items())]
+            rows.append({"id": name, "target": target, "opens": ", ".join(forms), "install": use.install})
+    return rows
+
+
+def _metrics(_arguments: argparse.Namespace) -> list[dict[str, str]]:
+    from harness.metrics import metrics
+
+    return [{"id": one.id, "unit": one.unit.value, "better": one.better, "formula": one.formula} for one in metrics()]
+
+
+TABLES = {"targets": _targets, "workloads": _workloads, "runtimes": _runtimes, "metrics": _metrics}

@@ -1,0 +1,95 @@
+"""What people see: progress and tables on stderr, for a terminal or a pipe; documents on stdout, for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+
+def say(text: str) -> None:
+    """One line for the person."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def document(content: Any) -> None:
+    """The one JSON document of a command, on stdout."""
+    json.dump(content, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = (), out: Any = None) -> None:
+    """Aligned columns; the columns in `right` are set flush right."""
+    stream = out or sys.stderr
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for number, line in enumerate(lines):
+        cells = [cell.rjust(width) if column in right else cell.ljust(width) for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
+        stream.write("  ".join(cells).rstrip() + "\n")
+        if number == 0:
+            stream.write("  ".join("-" * width for width in widths) + "\n")
+
+
+class Progress:
+    """Where a long command is. On a terminal a line that moves; in a pipe one line a step."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.title, self.detail = total, 0, "", ""
+        self.begin = self.step_begin = time.monotonic()
+        self.live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self.live = Live(console=Console(stderr=True), get_renderable=self._line, refresh_per_second=5, transient=True)
+            self.live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.live:
+            self.live.stop()
+
+    def _line(self) -> Any:
+        from rich.text import Text
+
+        elapsed = time.monotonic() - self.begin
+        width = 20
+        filled = round(width * self.done / max(self.total, 1))
+        return Text.assemble(
+            ("━" * filled, "green"),
+            ("━" * (width - filled), "bright_black"),
+            f" {self.done}/{self.total}  {elapsed:4.0f} s  ",
+            (self.title, "bold"),
+            f"  {self.detail}",
+        )
+
+    def start(self, title: str) -> None:
+        """A step begins."""
+        self.title, self.detail, self.step_begin = title, "", time.monotonic()
+        if not self.live:
+            say(f"[{self.done + 1}/{self.total}] {title} ...")
+
+    def note(self, detail: str) -> None:
+        """What the present step is doing."""
+        self.detail = detail
+
+    def line(self, text: str) -> None:
+        """A line that stays."""
+        if self.live:
+            self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            say(text)
+
+    def finish(self, outcome: str) -> None:
+        """The present step is over."""
+        self.done += 1
+        self.line(f"[{self.done}/{self.total}] {self.title}: {outcome}  ({time.monotonic() - self.step_begin:.1f} s)")
