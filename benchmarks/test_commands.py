@@ -1,0 +1,69 @@
+"""What the user waits for: the command line's start, the zoo from nothing, the default plan."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOCBENCH = Path(sys.executable).with_name("socbench")
+
+
+def run(*command: str, **environment: str) -> None:
+    subprocess.run([SOCBENCH, *command], check=True, capture_output=True, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize(("command", "bound"), [("--help", 0.15), ("list workloads", 0.3)])
+def test_start_of_the_command_line(benchmark: Any, command: str, bound: float) -> None:
+    benchmark.pedantic(lambda: run(*command.split()), rounds=15, warmup_rounds=2)
+    middle = statistics.median(benchmark.stats.stats.data)
+    benchmark.extra_info.update(what=f"`socbench {command}`, median of 15", value=middle, unit="s", bound=bound)
+
+
+def test_zoo_from_nothing(benchmark: Any, tmp_path: Path) -> None:
+    """All model files of all five workloads, synthetic."""
+    benchmark.pedantic(lambda: run("zoo", "build", SOCBENCH_CACHE=str(tmp_path)), rounds=1)
+    benchmark.extra_info.update(what="zoo built from nothing, all model files", value=benchmark.stats.stats.data[0], unit="s", bound=60.0)
+
+
+def test_memory_of_building_the_zoo(benchmark: Any, tmp_path: Path) -> None:
+    """Peak of the resident memory of all processes of `socbench zoo build`, read every 20 ms."""
+    environment = {**os.environ, "SOCBENCH_CACHE": str(tmp_path)}
+    process = psutil.Popen([SOCBENCH, "zoo", "build"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
+
+    def watch() -> int:
+        peak = 0
+        while process.poll() is None:
+            total = 0
+            for one in [process, *process.children(recursive=True)]:
+                try:
+                    total += one.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+            peak = max(peak, total)
+            time.sleep(0.02)
+        return peak
+
+    peak = benchmark.pedantic(watch, rounds=1)
+    assert process.returncode == 0
+    benchmark.extra_info.update(what="zoo built from nothing: peak resident memory of all its processes", value=peak, unit="B", bound=2.5e9)
+
+
+def test_default_plan(benchmark: Any, tmp_path: Path) -> None:
+    """`socbench bench host` as nox runs it, model files not yet built, then the report."""
+
+    def both() -> None:
+        run("bench", "host", "--results", str(tmp_path / "results"), SOCBENCH_CACHE=str(tmp_path / "cache"))
+        run("report", "--results", str(tmp_path / "results"))
+
+    benchmark.pedantic(both, rounds=1)
+    took = benchmark.stats.stats.data[0]
+    benchmark.extra_info.update(what="default plan on the host, models built first, and its report", value=took, unit="s", bound=150.0)
