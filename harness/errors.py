@@ -7,6 +7,7 @@
     +-- SpecError              a TOML file: names file, key and what to write instead
     +-- WeightsError           model weights that are missing, misshapen or unreadable
     +-- ArtifactError          a model file that could not be built, converted or fetched
+        +-- NotGiven           the user's weights do not hold what this model file is made from
     +-- RecordError            a result file that cannot be read
     +-- StoreError             a results folder that is locked, full or not writable
     +-- LinkError              the agent's process: start, ask, answer
@@ -44,6 +45,10 @@ class WeightsError(SocbenchError):
 
 class ArtifactError(SocbenchError):
     """A model file that could not be built, converted or fetched."""
+
+
+class NotGiven(ArtifactError):
+    """The user's weights do not hold what this model file is made from: nothing failed, there is nothing to measure."""
 
 
 class RecordError(SocbenchError):

@@ -45,6 +45,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     definition: str
     writes: list[str]
     options: dict[str, Any] = {}
+    on_request: list[str] = []
+    """Those of `writes` that are measured only when their precision is asked for."""
 
 
 class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import console
 from harness.commands.list import add_zoo
 from harness.commands.report import results_folder
-from harness.errors import SocbenchError, UsageError
+from harness.errors import NotGiven, SocbenchError, UsageError
 
 if TYPE_CHECKING:
     from harness.measure.plan import Choice, Session
@@ -236,8 +236,10 @@ def _build(progress: console.Progress, workshop: Any, todo: list[Session]) -> No
         progress.note(str(product))
         try:
             workshop.get(product)
-        except SocbenchError as error:  # becomes this session's record
-            progress.line(str(error))
+        except SocbenchError as error:
+            if workshop.folder(product.workload) and not isinstance(error, NotGiven):
+                raise  # a file of the user's that cannot be used: nothing is measured before that is mended
+            progress.line(str(error))  # becomes this session's record
     for session in todo:
         if session.scenario == "single-stream" and session.precision != "fp32":
             progress.note(f"{session.workload} reference")

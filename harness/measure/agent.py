@@ -16,6 +16,7 @@ from __future__ import annotations
 import array
 import gc
 import hashlib
+import importlib.metadata
 import json
 import os
 import resource
@@ -217,10 +218,8 @@ class Agent:
         with open(os.path.abspath(__file__), "rb") as file:
             mine = hashlib.sha256(file.read()).hexdigest()
         try:
-            import numpy  # noqa: ICN001 - only its version is wanted
-
-            numpy_version = numpy.__version__
-        except ImportError:
+            numpy_version = importlib.metadata.version("numpy")  # importing it would take longer than all the rest
+        except importlib.metadata.PackageNotFoundError:
             numpy_version = ""
         before = clock()
         return {

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from harness import cache
-from harness.errors import ArtifactError, UsageError
+from harness.errors import ArtifactError, NotGiven, UsageError
 from harness.measure.build import Answer, Job
 from harness.measure.inputs import decoded
 from harness.record import Artifact
@@ -130,7 +130,7 @@ class Workshop:
         if any(folder.glob("*.safetensors")):
             return folder
         spec = self.zoo.workload(product.workload)
-        raise ArtifactError(
+        raise NotGiven(
             f"{folder}: nothing there gives {product.form}",
             spec.no_pretrained or "put in *.safetensors, model.onnx or a .gguf of that type (socbench zoo fetch)",
         )

@@ -75,7 +75,7 @@ def plan(zoo: Zoo, choice: Choice) -> list[Session]:
     chosen = [
         one
         for one in sessions
-        if (not choice.precisions or one.precision in choice.precisions)
+        if (one.precision in choice.precisions if choice.precisions else one.product.form not in workloads[one.workload].model.on_request)
         and (not choice.runtimes or one.runtime in choice.runtimes)
         and (not choice.scenarios or one.scenario in choice.scenarios)
     ]

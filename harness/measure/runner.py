@@ -18,7 +18,7 @@ import msgspec
 from harness import __version__
 from harness.cache import sha256
 from harness.checks import judge
-from harness.errors import ArtifactError, LinkError, SocbenchError, Stable, Transient
+from harness.errors import ArtifactError, LinkError, NotGiven, SocbenchError, Stable, Transient
 from harness.measure.artifacts import Made, Workshop
 from harness.measure.link import Agent, Link
 from harness.measure.plan import Session
@@ -83,7 +83,7 @@ def run(bench: Bench, session: Session) -> RunRecord:
         bench.watch("model", {})
         made = bench.workshop.get(session.product)
     except SocbenchError as error:
-        return draft.finish("failed", error.what, error.fix, error.detail)
+        return draft.finish("skipped" if isinstance(error, NotGiven) else "failed", error.what, error.fix, error.detail)
     for last in (False, True):
         draft = _Draft(bench, session)
         draft.fields["artifact"] = made.artifact
