@@ -24,7 +24,8 @@ Stage = Literal["load", "first", "warmup", "steady", "pipeline"]
 already prepared in memory. pipeline: the whole way of an item, pre- and post-processing included."""
 
 ChannelKind = Literal["power", "energy", "temperature", "frequency", "memory", "load", "pressure", "throttle"]
-Scope = Literal["wall", "board", "module", "rail", "die", "process", "system"]
+Scope = Literal["wall", "board", "module", "card", "rail", "die", "process", "system"]
+"""module: a system-on-module, its CPU included. card: an add-in accelerator, beside the CPU. die: a CPU package or SoC."""
 Scenario = Literal["single-stream", "offline"]
 
 

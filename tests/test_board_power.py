@@ -165,7 +165,7 @@ def test_an_amd_desktop_reads_k10temp_and_knows_a_card_from_an_apu(build: Callab
     assert sites(sensors, "temperature") == {"k10temp/Tccd1": 44.5, "k10temp/Tctl": 52.375}
     assert sites(sensors, "energy") == {"package-0": 123.456789}
     assert sites(sensors, "power") == {"amdgpu@0000:03:00.0/PPT": 21.0, "amdgpu@0000:0f:00.0/PPT": 33.0}
-    assert channel(sensors, "amdgpu@0000:03:00.0/PPT", "power")["scope"] == "module"
+    assert channel(sensors, "amdgpu@0000:03:00.0/PPT", "power")["scope"] == "card"
     assert channel(sensors, "amdgpu@0000:0f:00.0/PPT", "power")["scope"] == "die"
 
 
@@ -196,7 +196,7 @@ def test_a_card_with_power_and_energy_has_both_under_one_name(build: Callable[..
     sensors = host.Sensors(build(hwmon(0, "xe", **{key: str(value) for key, value in files.items()})))
     assert sites(sensors, "power") == {"xe/card": 9.0}
     assert sites(sensors, "energy") == {"xe/card": 5.0, "xe/pkg": 4.0, "xe/pkg#2": 3.0}
-    assert [channel(sensors, site, "energy")["scope"] for site in ("xe/card", "xe/pkg")] == ["module", "rail"]
+    assert [channel(sensors, site, "energy")["scope"] for site in ("xe/card", "xe/pkg")] == ["card", "rail"]
 
 
 def test_a_sleeping_card_is_not_woken(build: Callable[..., str]) -> None:
@@ -319,7 +319,7 @@ def test_nvidia_cards_tell_power_energy_temperature_and_clock(build: Callable[..
     assert sites(sensors, "energy") == {"nvidia-gpu0": pytest.approx(9007199254.741)}
     assert sites(sensors, "temperature") == {"nvidia-gpu0": 41.0, "nvidia-gpu1": 41.0}
     assert sites(sensors, "frequency") == {"nvidia-gpu0": 1.98e9, "nvidia-gpu1": 1.98e9}
-    assert channel(sensors, "nvidia-gpu0", "power")["scope"] == "module"
+    assert channel(sensors, "nvidia-gpu0", "power")["scope"] == "card"
     assert "rapl" in why(sensors)
 
 

@@ -325,7 +325,7 @@ def test_two_packages_are_added_and_a_rail_is_not() -> None:
 
 
 def test_an_add_in_card_counts_only_when_the_work_ran_there() -> None:
-    card = Channel(site="nvidia-gpu0", kind="power", unit="W", scope="module")
+    card = Channel(site="nvidia-gpu0", kind="power", unit="W", scope="card")
     assert "ran on the CPU" in figure(make_record(meters=(card,)), "power").reason
     assert "does not say" in figure(make_record(meters=(card,), offload={}), "power").reason
     assert value(make_record(meters=(RAPL, card)), "power") == pytest.approx(12, rel=0.005)

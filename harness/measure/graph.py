@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from harness.measure.weights import Weights
+
     Shape = tuple[int, ...]
 
 OPSET = 17
@@ -136,6 +138,18 @@ class Graph:
             raise ValueError(f"{self.name}: two values are called {value}")
         self._values.add(value)
         return value
+
+
+def single(model: onnx.ModelProto, weights: Weights) -> Built:
+    """What was built, where it is one graph, saved as `model.onnx`, with one phase "infer" and a symbolic batch."""
+    return Built(
+        files={"model": "model.onnx"},
+        parameters=count_parameters(model),
+        ops={"infer": count_ops(model, {"batch": 1})},
+        weights=weights.source,
+        weights_note=weights.note,
+        weight_bytes={"infer": count_weight_bytes(model)},
+    )
 
 
 def check_request(form: str, writes: Sequence[str], options: Mapping[str, Any], known: Sequence[str]) -> None:

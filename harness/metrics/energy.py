@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from harness.record import Channel, RunRecord, Telemetry
 
 WHOLE = ("wall", "board", "module")
-CARDS = ("nvidia", "amdgpu", "nouveau", "i915", "xe")
-"""How the sites of add-in cards begin. Their scope is "module", but beside the CPU, where a system-on-module contains it."""
 COVERED = {"power": 0.95, "energy": 0.9}
 """Share of the window that lies between the first and the last sample in it; the rest is scaled up. A counter misses nothing in between."""
 LONGEST_GAP = 5
@@ -58,19 +56,14 @@ class Meter:
         return 10 if channel.kind == "energy" else 0.9 * self.seconds * self.telemetry.hertz
 
     def __str__(self) -> str:
-        scopes = " + ".join(dict.fromkeys(scope_of(one) for one in self.channels))
+        scopes = " + ".join(dict.fromkeys(one.scope for one in self.channels))
         return f"{scopes}: {' + '.join(one.site for one in self.channels)} ({self.telemetry.instrument})"
-
-
-def scope_of(channel: Channel) -> str:
-    """The channel's scope, or "card"."""
-    return "card" if channel.scope == "module" and channel.site.startswith(CARDS) else channel.scope
 
 
 def _columns(telemetry: Telemetry, scope: str) -> list[int]:
     """The energy counters of a scope; its powers where there are none."""
     for kind in ("energy", "power"):
-        found = [i for i, one in enumerate(telemetry.channels) if one.kind == kind and scope_of(one) == scope]
+        found = [i for i, one in enumerate(telemetry.channels) if one.kind == kind and one.scope == scope]
         if found:
             return found
     return []

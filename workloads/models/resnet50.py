@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.graph import Built, Graph, check_request, count_ops, count_parameters, count_weight_bytes
+from harness.measure.graph import Built, Graph, check_request, single
 from harness.measure.weights import folded
 
 if TYPE_CHECKING:
@@ -42,15 +42,7 @@ def build(form: str, out: Path, weights: Weights, options: Mapping[str, Any]) ->
             x = net.bottleneck(x, f"layer{stage}.{block}", channels, width, stride=stride if block == 0 else 1)
             channels = EXPANSION * width
     g.output(net.classifier(x, channels), ["batch", CLASSES])
-    model = g.save(out / "model.onnx")
-    return Built(
-        files={"model": "model.onnx"},
-        parameters=count_parameters(model),
-        ops={"infer": count_ops(model, {"batch": 1})},
-        weights=weights.source,
-        weights_note=weights.note,
-        weight_bytes={"infer": count_weight_bytes(model)},
-    )
+    return single(g.save(out / "model.onnx"), weights)
 
 
 class _ResNet:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import WeightsError
-from harness.measure.graph import Built, Graph, check_request, count_ops, count_parameters, count_weight_bytes
+from harness.measure.graph import Built, Graph, check_request, single
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,15 +53,7 @@ def build(form: str, out: Path, weights: Weights, options: Mapping[str, Any]) ->
     levels = net.neck(net.backbone(g.input("images", ["batch", 3, SIDE, SIDE])))
     anchors = sum((SIDE // stride) ** 2 for stride in STRIDES)
     g.output(net.decode(net.head(levels)), ["batch", 4 + CLASSES, anchors])
-    model = g.save(out / "model.onnx")
-    return Built(
-        files={"model": "model.onnx"},
-        parameters=count_parameters(model),
-        ops={"infer": count_ops(model, {"batch": 1})},
-        weights=weights.source,
-        weights_note=weights.note,
-        weight_bytes={"infer": count_weight_bytes(model)},
-    )
+    return single(g.save(out / "model.onnx"), weights)
 
 
 def anchor_points() -> tuple[np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.dtype[np.float32]]]:

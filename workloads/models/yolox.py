@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SpecError
-from harness.measure.graph import Built, Graph, check_request, count_ops, count_parameters, count_weight_bytes
+from harness.measure.graph import Built, Graph, check_request, single
 from harness.measure.weights import folded
 
 if TYPE_CHECKING:
@@ -54,15 +54,7 @@ def build(form: str, out: Path, weights: Weights, options: Mapping[str, Any]) ->
     anchors = sum((side // stride) ** 2 for stride in STRIDES)
     output = g.node("Transpose", rows, name="output", perm=[0, 2, 1])
     g.output(output, ["batch", anchors, CLASSES + 5])
-    model = g.save(out / "model.onnx")
-    return Built(
-        files={"model": "model.onnx"},
-        parameters=count_parameters(model),
-        ops={"infer": count_ops(model, {"batch": 1})},
-        weights=weights.source,
-        weights_note=weights.note,
-        weight_bytes={"infer": count_weight_bytes(model)},
-    )
+    return single(g.save(out / "model.onnx"), weights)
 
 
 class _Yolox:

@@ -85,7 +85,7 @@ def add_nvidia(panel: Panel, library: str | None) -> None:
                 return (None if value is None else value * factor,)
 
             if reader() != (None,):
-                panel.add([new_channel(site, kind, unit, "module")], reader)
+                panel.add([new_channel(site, kind, unit, "card")], reader)
                 told = told or kind in ("power", "energy")
         if not told:
             panel.miss("power", site, "this GPU does not tell its power", METER)

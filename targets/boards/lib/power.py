@@ -2,7 +2,7 @@
 
 Which channels may be added. Those of one kind and one scope never overlap, so their sum is a figure:
   board   the whole machine (RAPL psys, the battery, an ACPI power meter): it contains the `die` channels, nothing is added to it
-  module  an add-in card with a supply of its own (NVML, amdgpu, xe): beside the dies, in none of them
+  card    an add-in card with a supply of its own (NVML, amdgpu, xe): beside the dies, in none of them
   die     CPU packages, and their memory where the package counter leaves it out (RAPL dram)
   rail    lies inside something else, or nobody knows inside what: never added
 Two kinds (power and energy) of one site are two views of one thing. RAPL core and uncore lie inside the package and are not read.
@@ -81,7 +81,7 @@ def _hwmon_scope(driver: str, label: str, apu: bool) -> str:
     if driver == "amd_energy":
         return "die" if label.startswith("Esocket") else ""
     if driver in CARDS and label.lower() in WHOLE_CARD:
-        return "die" if apu else "module"  # an APU's figure includes the CPU
+        return "die" if apu else "card"  # an APU's figure includes the CPU
     return "rail"
 
 
