@@ -34,7 +34,7 @@ class Offline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The offline scenario: `batch` items a call, or the `reason` why items cannot be batched."""
 
     batch: int = 1
-    min_count: int = 2
+    min_count: int = 1
     min_seconds: float = 1.0
     reason: str = ""
 
