@@ -432,7 +432,6 @@ def test_a_file_larger_than_the_disk_is_refused_before_the_download(hub: Hub, tm
     assert not hub.bodies()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_a_disk_that_fills_up_during_the_download_is_named(hub: Hub, tmp_path: Path) -> None:
     pin = hub.pin()
     (tmp_path / "models").mkdir()
