@@ -27,6 +27,9 @@ class Unit(StrEnum):
     DOLLAR = "USD"
     ONE = "1"
     DECIBEL = "dB"
+    BYTE_PER_SECOND = "B/s"
+    PIXEL_PER_SECOND = "px/s"
+    YEAR = "years"
 
 
 class Kind(StrEnum):
@@ -85,7 +88,7 @@ def weakest(evidences: list[Evidence]) -> Evidence:
 
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _SHOWN = {Unit.OP_PER_SECOND: "op/s", Unit.OP_PER_JOULE: "op/J", Unit.PER_SECOND: "/s", Unit.ONE: "", Unit.DOLLAR: "USD"}
-_UNSCALED = {Unit.CELSIUS, Unit.ONE, Unit.DOLLAR, Unit.DECIBEL, Unit.PER_SECOND}
+_UNSCALED = {Unit.CELSIUS, Unit.ONE, Unit.DOLLAR, Unit.DECIBEL, Unit.PER_SECOND, Unit.YEAR}
 THIN_SPACE = "\u2009"
 
 
