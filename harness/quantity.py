@@ -43,6 +43,8 @@ class Kind(StrEnum):
     MISSING = "missing"
 
 
+SIGNS = dict(zip(Kind, "●◐○◌≈–", strict=True))
+"""The sign of each kind, in this order: ● measured, ◐ published, ○ datasheet, ◌ claimed, ≈ estimated, – missing."""
 STRENGTH = {kind: rank for rank, kind in enumerate(Kind)}
 
 

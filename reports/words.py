@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.quantity import Kind
+from harness.quantity import SIGNS, Kind
 from harness.record import Stage
 from reports.shapes import Flag, Mark
 
 MARKS: dict[Kind, Mark] = {
-    Kind.MEASURED: Mark("●", "measured here", "by this tool on the machine named at the top; the number opens its record"),
-    Kind.PUBLISHED: Mark("◐", "published", "by someone else, with method and source"),
-    Kind.DATASHEET: Mark("○", "datasheet", "the maker's specification"),
-    Kind.CLAIMED: Mark("◌", "claimed", "without a method that could be checked"),
-    Kind.ESTIMATED: Mark("≈", "estimated", "computed from other figures; always with its interval"),
-    Kind.MISSING: Mark("–", "missing", "there is no number; the footnote gives the reason"),
+    Kind.MEASURED: Mark(SIGNS[Kind.MEASURED], "measured here", "by this tool on the machine named at the top; the number opens its record"),
+    Kind.PUBLISHED: Mark(SIGNS[Kind.PUBLISHED], "published", "by someone else, with method and source"),
+    Kind.DATASHEET: Mark(SIGNS[Kind.DATASHEET], "datasheet", "the maker's specification"),
+    Kind.CLAIMED: Mark(SIGNS[Kind.CLAIMED], "claimed", "without a method that could be checked"),
+    Kind.ESTIMATED: Mark(SIGNS[Kind.ESTIMATED], "estimated", "computed from other figures; always with its interval"),
+    Kind.MISSING: Mark(SIGNS[Kind.MISSING], "missing", "there is no number; the footnote gives the reason"),
 }
 STATUSES: dict[str, Mark] = {
     "ok": Mark("✓", "ok", "measured, and no check found the figures unsound"),

@@ -130,7 +130,7 @@ class Figure(msgspec.Struct, frozen=True):
         return not any(use in flag.bars for flag in self.flags)
 
 
-class Option(msgspec.Struct, frozen=True):
+class Option(msgspec.Struct, frozen=True, order=True):
     """How a workload is run on a SoC."""
 
     runtime: str
@@ -207,6 +207,10 @@ class Part(msgspec.Struct, frozen=True):
     cell: Cell
 
 
+PLACED = 0.5
+"""A SoC of which less than this share of the weight is known is not placed: its score would mostly be that of not knowing."""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One SoC in the ranking of a scenario.
 
@@ -229,10 +233,17 @@ class Entry(msgspec.Struct, frozen=True):
     central: tuple[float, ...]
     ruled_out: bool
     """a limit is not met"""
+    known: float
+    """the share of the weight whose criteria have a value; below PLACED the SoC stands after the others"""
     limiting: str
     """the limit least likely to be met; "" where all are certain"""
     options: dict[str, Option]
     """workload -> the runtime and precision its figures are of"""
+
+    @property
+    def placed(self) -> bool:
+        """Whether it has a place: not ruled out, and enough is known of it."""
+        return not self.ruled_out and self.known >= PLACED
 
 
 class Advice(msgspec.Struct, frozen=True):
@@ -253,7 +264,7 @@ class Decision(msgspec.Struct, frozen=True):
     """The answer to one scenario.
 
     `word`: recommended (P(best) >= 0.90 and every limit met on accepted evidence), leading (P(best) >= 0.60), shortlist (less), nothing (no
-    SoC has a chance to meet the limits). `shortlist`: the smallest set whose P(best) add up to 0.90 of what all have together.
+    SoC has a chance to meet the limits). `shortlist`: the smallest set whose P(best) add up to 0.90 of what all that are placed have together.
     """
 
     scenario: str
@@ -263,7 +274,7 @@ class Decision(msgspec.Struct, frozen=True):
     none_feasible: float
     """P(no SoC meets all limits)"""
     entries: tuple[Entry, ...]
-    """by score, those ruled out last"""
+    """by score; after them those of which too little is known, and those ruled out last"""
     advice: tuple[Advice, ...]
     draws: int
     seed: int
