@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from harness import __version__
 from harness.errors import SocbenchError
 
-COMMANDS = ("list", "bench", "report", "zoo", "doctor", "schema")
+COMMANDS = ("list", "bench", "select", "explain", "report", "evidence", "zoo", "doctor", "schema")
 EPILOG = """\
 examples:
   socbench bench host                                  the whole zoo on this machine
   socbench bench host --workload resnet50 --seconds 10
   socbench bench host --resume                         go on where it stopped
-  socbench report                                      results/report.html from all records
+  socbench select edge-llm                             which SoC for this product, how sure, and why
+  socbench explain edge-llm rk3588                     every number behind one SoC, with its source
+  socbench report                                      results/report.html: the matrix, and all records
   socbench doctor host                                 what this machine has and what is missing
 """
 

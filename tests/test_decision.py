@@ -397,8 +397,8 @@ def test_none_of_a_thing_is_worth_nothing_where_more_is_better() -> None:
     assert entry(found, "b").best == 1.0
 
 
-def test_a_soc_of_which_less_than_half_the_weight_is_known_stands_after_the_others() -> None:
-    demand = Demand((goal("x", 0.6), goal("y", 0.4)))
+def test_a_soc_of_which_less_than_a_third_of_the_weight_is_known_stands_after_the_others() -> None:
+    demand = Demand((goal("x", 0.7), goal("y", 0.3)))
     rows = {
         "thin": Row((cell("thin", None, workload="x"), worth("thin", 1.0, workload="y"))),
         "half": Row((worth("half", 0.3, workload="x"), cell("half", None, workload="y"))),

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from harness.decide.decision import Bound, Demand, Row, sentences
+from harness.decide.answer import answer
+from harness.decide.decision import Bound, Demand, Row
 from harness.decide.terms import Cell, Note
 from harness.quantity import Kind
 from harness.words import LANGUAGES, catalogue, say
@@ -21,11 +22,11 @@ def said(notes: tuple[Note, ...], language: str = "en") -> str:
 NAMES = {"a": "Alpha 1", "b": "Beta 2"}
 
 
-def told(demand: Demand, rows: dict[str, Row]) -> dict[str, str]:
-    found = sentences(verdict(demand, rows), demand, NAMES)
-    for notes in found.values():
-        said(notes, "zh")
-    return {key: said(notes) for key, notes in found.items()}
+def told(demand: Demand, rows: dict[str, Row]) -> tuple[str, dict[str, str]]:
+    decision = verdict(demand, rows)
+    assert answer(decision, demand, NAMES, "zh").head
+    found = answer(decision, demand, NAMES)
+    return found.head, dict(found.lines)
 
 
 def test_a_recommendation_says_what_it_rests_on_and_who_is_second() -> None:
@@ -35,35 +36,58 @@ def test_a_recommendation_says_what_it_rests_on_and_who_is_second() -> None:
         soc: Row((worth(soc, x, workload="x"), worth(soc, y, workload="y")), (watts(soc, 8.0), memory[soc]))
         for soc, x, y in (("a", 0.9, 0.6), ("b", 0.3, 0.7))
     }
-    found = told(demand, rows)
-    assert found["answer"] == "Alpha 1 is recommended: P(best) 1.00, and every limit is met on accepted evidence."
-    assert found["rests"] == "Limits met: 2 of 2; 1 on published and 1 on datasheet. Criteria: 2; 2 on published."
-    assert "Second is Beta 2" in found["runner_up"]
-    assert "loses most on latency of x" in found["runner_up"]
-    assert found["change"] == "No single measurement or answer changes the first place."
-    assert found["warning"] == ""
+    head, lines = told(demand, rows)
+    assert head == "Take the Alpha 1: it came first in 100\u2009% of the draws and meets every limit."
+    assert lines["Rests on"] == "Alpha 1: all 2 limits are met (1 published, 1 datasheet). Criteria: 2 published."
+    assert lines["Second by value"].startswith("Beta 2, first in ")
+    assert "mainly by latency of x" in lines["Second by value"]
+    assert lines["Would change it"] == "No single figure would change the first place."
+    assert "Take note" not in lines
 
 
-def test_an_uncertain_leader_is_told_with_its_limit_and_what_to_ask() -> None:
+def test_an_uncertain_leader_is_told_with_its_limit_and_what_to_find_out() -> None:
     rows = {"a": Row((worth("a", 0.9),), (watts("a", 14.0, 0.1),)), "b": Row((worth("b", 0.65),), (watts("b", 8.0),))}
-    found = told(Demand((goal(),), (power(),)), rows)
-    assert found["warning"].startswith("Alpha 1 meets all limits with probability 0.76 only; least sure: power.")
-    assert "Limits unknown: 1 (power)." in found["rests"]
-    assert "ask the maker for the power of Alpha 1" in found["change"]
-    assert re.search(r"With a chance of \d+\u2009%", found["change"])
+    _, lines = told(Demand((goal(),), (power(),)), rows)
+    assert lines["Take note"] == "The Alpha 1 meets all limits in 76\u2009% of the draws; the least certain is power."
+    assert "not settled: power" in lines["Rests on"] or lines["Rests on"].startswith("Alpha 1: none of the 1 limits is settled: power")
+    assert re.fullmatch(r"Find out the power of the Alpha 1: \d+\u2009% chance that the first place changes.", lines["Would change it"])
 
 
 def test_a_runner_up_worth_no_less_is_second_because_of_its_limits() -> None:
     rows = {"a": Row((worth("a", 0.6),), (watts("a", 5.0),)), "b": Row((worth("b", 0.8),), (watts("b", None),))}
-    found = told(Demand((goal(),), (power(),)), rows)
-    assert "Second is Beta 2" in found["runner_up"]
-    assert "probability 0.50 only (against 1.00); least sure: power" in found["runner_up"]
+    _, lines = told(Demand((goal(),), (power(),)), rows)
+    assert lines["Second by value"].endswith("it meets all limits in 50\u2009% only, power being the least certain.")
 
 
-def test_where_nothing_meets_the_limits_that_is_the_whole_answer() -> None:
-    found = told(Demand((goal(),), (power(),)), {"a": Row((worth("a", 0.9),), (watts("a", 30.0),))})
-    assert found["answer"].startswith("Nothing meets the limits: none of the 1 SoCs")
-    assert not any(found[key] for key in ("rests", "runner_up", "change", "warning"))
+def test_where_nothing_meets_the_limits_the_answer_names_the_limit_and_what_comes_closest() -> None:
+    head, lines = told(Demand((goal(),), (power(),)), {"a": Row((worth("a", 0.9),), (watts("a", 30.0),))})
+    assert head == "Nothing meets the limits: power alone rules out 1 of 1."
+    assert len(lines) == 1
+    assert "Alpha 1" in next(iter(lines.values()))
+
+
+def test_where_no_soc_is_shown_to_meet_all_limits_the_answer_says_so() -> None:
+    rows = {soc: Row((worth(soc, worth_),), (watts(soc, None),)) for soc, worth_ in (("a", 0.6), ("b", 0.5))}
+    head, _ = told(Demand((goal(),), (power(),)), rows)
+    assert head.startswith("No SoC is shown to meet all 1 limits.")
+    assert "Alpha 1 (" in head
+
+
+def test_where_the_likeliest_best_is_not_the_first_by_value_the_surest_is_named() -> None:
+    rows = {"a": Row((worth("a", 0.5),), (watts("a", 5.0),))} | {soc: Row((worth(soc, 0.7),), (watts(soc, None),)) for soc in ("b", "c")}
+    head, lines = told(Demand((goal(),), (power(),)), rows)
+    assert head.startswith("No clear winner: Beta 2")
+    assert lines["Surest now"].startswith("Alpha 1: the highest expected value, since it meets all limits in 100\u2009% of the draws")
+
+
+def test_what_is_not_placed_is_counted_with_its_share_of_the_first_places() -> None:
+    demand = Demand((goal("x", 0.7), goal("y", 0.3)))
+    rows = {
+        "a": Row((worth("a", 0.5, workload="x"), worth("a", 0.5, workload="y"))),
+        "b": Row((cell("b", None, workload="x"), worth("b", 0.5, workload="y"))),
+    }
+    _, lines = told(demand, rows)
+    assert lines["Take note"].startswith("Not placed, since less than a third of the weight is known of them: 1 SoCs, which come first in ")
 
 
 @pytest.mark.parametrize(

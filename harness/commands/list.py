@@ -14,6 +14,8 @@ examples:
   socbench list workloads
   socbench list metrics --json               with unit and formula, for a program
   socbench list targets --zoo my-pack/       and what a folder of your own adds
+  socbench list scenarios                    what `socbench select` can answer
+  socbench list socs --evidence mine/        the catalogue, with what a folder of your own adds
 """
 
 
@@ -21,13 +23,14 @@ def add(commands: Any) -> None:
     """Define the command."""
     one = commands.add_parser(
         "list",
-        help="list targets, workloads, runtimes or metrics",
+        help="list targets, workloads, runtimes, metrics, scenarios or SoCs",
         description="List what socbench knows.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    one.add_argument("what", choices=("targets", "workloads", "runtimes", "metrics"))
+    one.add_argument("what", choices=tuple(TABLES))
     add_zoo(one)
+    one.add_argument("--evidence", type=Path, action="append", default=[], metavar="DIR", help="a further folder with socs.csv, facts.csv ...")
     one.add_argument("--json", action="store_true", help="one JSON document on stdout")
     one.set_defaults(run=run)
 
@@ -81,4 +84,30 @@ def _metrics(_arguments: argparse.Namespace) -> list[dict[str, str]]:
     return [{"id": one.id, "unit": one.unit.value, "better": one.better, "formula": one.formula} for one in metrics()]
 
 
-TABLES = {"targets": _targets, "workloads": _workloads, "runtimes": _runtimes, "metrics": _metrics}
+def _scenarios(_arguments: argparse.Namespace) -> list[dict[str, str]]:
+    from harness.decide.scenario import get, known
+
+    rows = []
+    for name in known():
+        one = get(name)
+        limits, criteria = (", ".join(item.id for item in items) for items in (one.limits, one.criteria))
+        rows.append({"id": name, "title": one.title["en"], "limits": limits, "criteria": criteria})
+    return rows
+
+
+def _socs(arguments: argparse.Namespace) -> list[dict[str, str]]:
+    from harness.decide.catalogue import Catalogue
+    from harness.decide.market import folders
+
+    catalogue = Catalogue.read(folders(arguments.evidence))
+    return [{"id": one.id, "name": one.name, "vendor": one.vendor, "family": one.family, "role": one.role.value} for one in catalogue.socs.values()]
+
+
+TABLES = {
+    "targets": _targets,
+    "workloads": _workloads,
+    "runtimes": _runtimes,
+    "metrics": _metrics,
+    "scenarios": _scenarios,
+    "socs": _socs,
+}

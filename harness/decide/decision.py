@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from harness.decide.demand import Bound, Demand, Goal, Row
 from harness.decide.terms import Cell, Decision, Entry, Finding, Part
-from harness.decide.verdict import sentences, why
+from harness.decide.verdict import why
 from harness.quantity import STRENGTH
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-__all__ = ["CONCENTRATION", "DRAWS", "SEED", "Bound", "Demand", "Goal", "Row", "decide", "sentences"]
+__all__ = ["CONCENTRATION", "DRAWS", "SEED", "Bound", "Demand", "Goal", "Row", "decide"]
 
 DRAWS = 10_000
 """The Monte Carlo standard deviation of P(best) is then at most 0.005: two digits can be told."""

@@ -207,7 +207,7 @@ class Part(msgspec.Struct, frozen=True):
     cell: Cell
 
 
-PLACED = 0.5
+PLACED = 1 / 3
 """A SoC of which less than this share of the weight is known is not placed: its score would mostly be that of not knowing."""
 
 
