@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.decide.decision import Bound, Demand, Goal, Row, decide
-from harness.decide.draws import Streams
+from harness.decide.decision.draws import Streams
 from harness.decide.terms import METRICS, Cell, Decision
 from harness.quantity import Evidence, Kind
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.decide.amounts import EXAMPLES, parse
+from harness.decide.scenario.amounts import EXAMPLES, parse
 from harness.decide.shown import value_text
 from harness.decide.terms import METRICS, SAFETY
 from harness.errors import UsageError

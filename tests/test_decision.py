@@ -11,10 +11,10 @@ import pytest
 from scipy.stats import norm
 
 from harness.decide.decision import Bound, Demand, Goal, Row, decide
-from harness.decide.draws import Streams
-from harness.decide.rank import acceptabilities, front
+from harness.decide.decision.draws import Streams
+from harness.decide.decision.rank import acceptabilities, front
+from harness.decide.decision.value import BINS
 from harness.decide.terms import Cell
-from harness.decide.value import BINS
 from harness.errors import UsageError
 from harness.quantity import Kind
 from tests.demands import cell, entry, goal, one_goal, power, verdict, watts, worth

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.decide.decision import Demand, Row, decide
-from harness.decide.draws import Streams
+from harness.decide.decision.draws import Streams
 from tests.demands import goal, worth
 
 PROBLEMS, SOCS, CRITERIA, DRAWS = 400, 10, 8, 500

@@ -11,11 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.decide.decision import Demand, Row, decide
-from harness.decide.draws import Streams
+from harness.decide.decision.draws import Streams
+from harness.decide.decision.value import Look, can_matter, unknowns
+from harness.decide.decision.value import worth as worth_of_learning
+from harness.decide.decision.weigh import Setting, weigh
 from harness.decide.terms import Cell, Decision
-from harness.decide.value import Look, can_matter, unknowns
-from harness.decide.value import worth as worth_of_learning
-from harness.decide.weigh import Setting, weigh
 from harness.quantity import STRENGTH, Kind
 from tests.demands import KNOWN, STREAMS, cell, entry, goal, limit_cells, markets, power, worth
 

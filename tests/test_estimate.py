@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from harness import spec
-from harness.decide import blup, decoding, estimate, figures, training, workloads
+from harness.decide import estimate, figures, workloads
 from harness.decide.catalogue import Catalogue
-from harness.decide.estimate import Estimates, Guess
+from harness.decide.estimate import Estimates, Guess, blup, decoding, training
 from harness.decide.terms import Figure, Note, Option, Source
 from harness.quantity import Kind, Unit
 from harness.words import say

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.decide.decision.draws import Streams
+from harness.decide.decision.weigh import Setting, weigh
 from harness.decide.demand import Bound, Demand, Goal, Row
-from harness.decide.draws import Streams
 from harness.decide.market import Market
 from harness.decide.scenario import get, known
 from harness.decide.terms import METRICS, Note, Option, Role, Source
-from harness.decide.weigh import Setting, weigh
 from harness.quantity import Kind, Unit
 from tests import lab
 from tests.figures import CPU, NPU, TODAY, Given, barred, cell, chip, evidence, figure, guess, keys, measured, near, sentences, sound

@@ -6,9 +6,9 @@ import datetime as dt
 
 import pytest
 
-from harness.decide.capacity import pixel_rate
-from harness.decide.endurance import basis
 from harness.decide.parts import part_cell
+from harness.decide.parts.capacity import pixel_rate
+from harness.decide.parts.endurance import basis
 from harness.decide.terms import SAFETY
 from harness.quantity import Kind
 from tests.facts import INF, SHIPPED, interval, keys, made, shipped, soc, stated

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.decide.catalogue import ATTRIBUTES, KINDS, Fact
 from harness.decide.parts import part_cell
-from harness.decide.power import item, scope
+from harness.decide.parts.power import item, scope
 from harness.decide.terms import METRICS, Role
 from harness.quantity import Kind
 from harness.words import catalogue

@@ -14,7 +14,7 @@ import pytest
 from harness.decide.catalogue import Catalogue
 from harness.decide.demand import Bound, Goal
 from harness.decide.scenario import Scenario, changed, get, known, read
-from harness.decide.sheet import Criterion, Limit, Sheet, Survey
+from harness.decide.scenario.sheet import Criterion, Limit, Sheet, Survey
 from harness.decide.terms import METRICS, Role
 from harness.decide.workloads import canonical
 from harness.errors import SpecError, UsageError

@@ -14,10 +14,10 @@ from harness.decide import figures as published
 from harness.decide import measured, workloads
 from harness.decide.catalogue import Catalogue, Fact, Soc
 from harness.decide.decision import DRAWS, SEED, Row, decide
-from harness.decide.draws import Streams
+from harness.decide.decision.draws import Streams
 from harness.decide.estimate import Estimates
 from harness.decide.evidence import Evidence
-from harness.decide.sheet import did_you_mean
+from harness.decide.scenario.sheet import did_you_mean
 from harness.decide.terms import Cell, Decision, Role, Source
 from harness.errors import UsageError
 from harness.quantity import Kind

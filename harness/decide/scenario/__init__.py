@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.decide.amounts import parse
-from harness.decide.sheet import SENSE, Limit, Sheet, did_you_mean
+from harness.decide.scenario.amounts import parse
+from harness.decide.scenario.sheet import SENSE, Limit, Sheet, did_you_mean
 from harness.decide.terms import METRICS, key_of
 from harness.errors import SpecError, UsageError
 from harness.quantity import Kind
@@ -58,7 +58,7 @@ def known(folders: Iterable[Path] = ()) -> dict[str, Path]:
 
     Raises UsageError for what is no folder, SpecError for an id that is defined twice.
     """
-    roots = [Path(__file__).resolve().parents[2], *folders]  # `reports` stands beside `harness`, in a checkout and in a wheel
+    roots = [Path(__file__).resolve().parents[3], *folders]  # `reports` stands beside `harness`, in a checkout and in a wheel
     found: dict[str, Path] = {}
     for root in roots:
         if not root.is_dir():

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from harness.decide.amounts import parse
+from harness.decide.scenario.amounts import parse
 from harness.decide.terms import METRICS, Metric, Role, Text, key_of
 from harness.errors import SpecError, UsageError
 from harness.quantity import STRENGTH, Kind

@@ -6,7 +6,7 @@ import math
 import re
 
 from harness.decide.catalogue import Fact, Soc
-from harness.decide.reading import Reading, nothing, of_a_board, positive, stated_for, unreadable, winning
+from harness.decide.parts.reading import Reading, nothing, of_a_board, positive, stated_for, unreadable, winning
 from harness.decide.terms import Note
 from harness.quantity import Unit, text
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.decide import blup
 from harness.decide.catalogue import Catalogue, Soc
+from harness.decide.estimate import blup
 from harness.decide.terms import Figure, Option, Role
 from harness.decide.workloads import Work, aliases
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from harness.decide.decision.verdict import why
 from harness.decide.demand import Bound, Demand, Goal, Row
 from harness.decide.terms import Cell, Decision, Entry, Finding, Part
-from harness.decide.verdict import why
 from harness.quantity import STRENGTH
 
 if TYPE_CHECKING:
-    from harness.decide.draws import Floats, Streams
+    from harness.decide.decision.draws import Floats, Streams
 
 Item = TypeVar("Item")
 
@@ -68,10 +68,10 @@ def decide(  # noqa: PLR0913 - each is a thing that the answer depends on
     """
     import numpy as np
 
-    from harness.decide.draws import Streams
-    from harness.decide.rank import acceptabilities, front, nondominated
-    from harness.decide.value import advice
-    from harness.decide.weigh import Setting, weigh
+    from harness.decide.decision.draws import Streams
+    from harness.decide.decision.rank import acceptabilities, front, nondominated
+    from harness.decide.decision.value import advice
+    from harness.decide.decision.weigh import Setting, weigh
 
     streams = streams or Streams(draws, seed)
     if (streams.draws, streams.seed) != (draws, seed):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.decide.decision.draws import Bools, Floats, Streams
 from harness.decide.demand import Bound, Goal, Row
-from harness.decide.draws import Bools, Floats, Streams
 from harness.decide.terms import Cell, key_of
 from harness.errors import UsageError
 from harness.quantity import STRENGTH, Kind

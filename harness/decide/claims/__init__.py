@@ -1,6 +1,6 @@
 """The claims ledger: what a survey claims, set against what was measured, published and stated in data sheets.
 
-claims.csv has one row a claim. `check` names the numbers that answer it, as "label: sum; label: sum" (see `harness.decide.formula`), or
+claims.csv has one row a claim. `check` names the numbers that answer it, as "label: sum; label: sum" (see `harness.decide.claims.formula`), or
 "measured: latency_p50 fp32 / int8" for the ratios of two precisions in our own records; `relation` says how a number found must stand to what
 is claimed. So the verdict follows the evidence. Where no sum can answer, `verdict` holds what a person judged, and `verdict_note` why.
 A fact that comes from the survey itself is no evidence for it and is never used.
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import msgspec
 
-from harness.decide import formula
-from harness.decide.reading import kind_of
+from harness.decide.claims import formula
+from harness.decide.parts.reading import kind_of
 from harness.decide.terms import Figure, Note, Text
 from harness.errors import SpecError
 from harness.quantity import STRENGTH, Kind, Unit, text
@@ -66,8 +66,6 @@ class Found(msgspec.Struct, frozen=True):
     kind: Kind
     ids: tuple[str, ...]
     missing: tuple[str, ...] = ()
-    decides: bool = True
-    """False where measured records answer, and this number is shown beside them only"""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -266,7 +264,7 @@ def _claim(row: _Row, numbers: _Evidence, table: pd.DataFrame | None) -> Claim:
 
 
 def _verdict(found: Sequence[Found], row: _Row) -> tuple[Verdict, Note]:
-    deciding = [one for one in found if one.decides and one.value is not None]
+    deciding = [one for one in found if one.value is not None]
     met = sum(one.verdict == "met" for one in deciding)
     part = sum(one.verdict == "part" for one in deciding)
     if not deciding:
@@ -283,7 +281,7 @@ def _verdict(found: Sequence[Found], row: _Row) -> tuple[Verdict, Note]:
 
 
 def _found(row: _Row, numbers: _Evidence, table: pd.DataFrame | None) -> Iterator[Found]:
-    """The numbers a check names. Measured ones decide where there are any; what others published is then shown beside them."""
+    """The numbers a check names: the measured ones first, then what others published; both count."""
     checks = [one.strip() for one in row.cells["check"].split(";") if one.strip()]
     measured = [one for check in checks if check.startswith("measured:") for one in _measured(row, check.removeprefix("measured:"), table)]
     yield from measured
@@ -298,9 +296,9 @@ def _found(row: _Row, numbers: _Evidence, table: pd.DataFrame | None) -> Iterato
         kind = max((one.kind for one in got.used), key=STRENGTH.__getitem__, default=Kind.MISSING)
         ids = tuple(dict.fromkeys(one.id for one in got.used))
         if got.value is None:
-            yield Found(label, None, "", Kind.MISSING, ids, got.missing, decides=not measured)
+            yield Found(label, None, "", Kind.MISSING, ids, got.missing)
         else:
-            yield Found(label, got.value, _meets(row, got.value), kind, ids, decides=not measured)
+            yield Found(label, got.value, _meets(row, got.value), kind, ids)
 
 
 def _meets(row: _Row, value: float) -> Literal["met", "part", "not met"]:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from harness.decide import capacity, endurance, power
 from harness.decide.catalogue import KINDS, Fact, Soc
-from harness.decide.reading import Reading, bounded, kind_of
+from harness.decide.parts import capacity, endurance, power
+from harness.decide.parts.reading import Reading, bounded, kind_of
 from harness.decide.terms import METRICS, Cell, Note
 from harness.quantity import Evidence, Kind
 

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.decide import blup
 from harness.decide.catalogue import Catalogue, Soc
+from harness.decide.estimate import blup
+from harness.decide.estimate.training import name_of, runtime_of
 from harness.decide.terms import Figure, Option, Role
-from harness.decide.training import name_of, runtime_of
 from harness.decide.workloads import Work, aliases
 
 if TYPE_CHECKING:

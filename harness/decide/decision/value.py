@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harness.decide.decision.draws import Floats, quantiles
+from harness.decide.decision.weigh import Setting, Weighed, only_claimed, standing, utility, variable_of
 from harness.decide.demand import Bound
-from harness.decide.draws import Floats, quantiles
 from harness.decide.terms import METRICS, Advice, Cell, Note, key_of
-from harness.decide.weigh import Setting, Weighed, only_claimed, standing, utility, variable_of
 
 Doubles = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import re
 from typing import Literal
 
 from harness.decide.catalogue import Fact, Soc
-from harness.decide.reading import LARGEST, Reading, claims, nothing, of_a_board, stated_for, unreadable
+from harness.decide.parts.reading import LARGEST, Reading, claims, nothing, of_a_board, stated_for, unreadable
 from harness.decide.terms import Note
 
 _BASES = (

@@ -17,7 +17,7 @@ import math
 import re
 
 from harness.decide.catalogue import Fact, Soc
-from harness.decide.reading import PRODUCTS, Reading, claims, nothing, positive, stated_for, winning
+from harness.decide.parts.reading import PRODUCTS, Reading, claims, nothing, positive, stated_for, winning
 from harness.decide.terms import Note, Role
 from harness.quantity import Unit, text
 

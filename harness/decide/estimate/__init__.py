@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness import cache as folders
-from harness.decide import blup, decoding, training
 from harness.decide.catalogue import Catalogue, Soc
+from harness.decide.estimate import blup, decoding, training
 from harness.decide.terms import Figure, Note, Option, Role
 from harness.decide.workloads import Work, canonical
 from harness.quantity import significant

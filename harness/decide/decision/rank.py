@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.decide.draws import Bools, Floats
+from harness.decide.decision.draws import Bools, Floats
 
 RANKS = 10
 """Ranks told one by one; those behind are gathered with the draws in which a SoC is not feasible."""
