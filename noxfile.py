@@ -83,6 +83,22 @@ def numerics(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Open the report in Chromium: click, change weights, read the ranking (needs Debian's package chromium)."""
+    _group(session, "browser")
+    session.run("python", "-m", "pytest", "tests/browser", "-o", "norecursedirs=.*", *session.posargs)
+
+
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Take the pictures of the documents from a fresh report (needs Debian's package chromium)."""
+    _group(session, "browser")
+    report = Path(session.create_tmp()) / "report.html"
+    session.run("socbench", "report", "--output", str(report), *session.posargs)
+    session.run("python", "docs/pictures.py", str(report), "docs")
+
+
+@nox.session
 def perf(session: nox.Session) -> None:
     """Measure the instrument itself and rewrite docs/performance.md."""
     _group(session, "perf")

@@ -28,6 +28,24 @@ def test_start_of_the_command_line(benchmark: Any, command: str, bound: float) -
     benchmark.extra_info.update(what=f"`socbench {command}`, median of 15", value=middle, unit="s", bound=bound)
 
 
+def test_select(benchmark: Any) -> None:
+    """The estimates are in the cache after the warm-up."""
+    benchmark.pedantic(lambda: run("select", "edge-llm"), rounds=9, warmup_rounds=1)
+    middle = statistics.median(benchmark.stats.stats.data)
+    benchmark.extra_info.update(what="`socbench select edge-llm` with a warm cache, median of 9", value=middle, unit="s", bound=1.5)
+
+
+def test_full_report(benchmark: Any, tmp_path: Path) -> None:
+    """Every scenario, every SoC, and as many records as the default plan makes."""
+    store = Store(tmp_path)
+    with store.writing():
+        for one in sixteen_records():
+            store.add(one)
+    benchmark.pedantic(lambda: run("report", "--results", str(tmp_path)), rounds=3, warmup_rounds=1)
+    middle, size = statistics.median(benchmark.stats.stats.data), (tmp_path / "report.html").stat().st_size
+    benchmark.extra_info.update(what=f"full report of 16 records, {size / 1e6:.1f} MB, median of 3", value=middle, unit="s", bound=10.0)
+
+
 def test_zoo_from_nothing(benchmark: Any, tmp_path: Path) -> None:
     """All model files of all five workloads, synthetic."""
     benchmark.pedantic(lambda: run("zoo", "build", SOCBENCH_CACHE=str(tmp_path)), rounds=1)

@@ -8,7 +8,14 @@
     tables, bars, problems    all records -> the parts of the pages
     view      records -> Report; pure
     plots     the data of a plot -> SVG
-    build     Report -> one HTML file, written atomically
+
+    market    what was decided, as plain data; `payload` is what the page Decide works on, `answer` its sentences
+    decide_shapes, evidence_words    what the pages around it hold, and their words and marks
+    matrix, socs, ledger, method     Market -> the pages Matrix, SoCs, Claims and Method
+
+    languages both languages side by side, for the templates
+    lean      a finished page -> the same, with what it says twice kept once
+    build     Report and Market -> one HTML file, written atomically
 
 Importing this package is cheap: jinja2, numpy and matplotlib are imported when a report is built.
 """

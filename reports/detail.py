@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from harness.quantity import THIN_SPACE, Unit, significant, text
 from harness.record import Comparison, Problem, RunRecord, Telemetry
 from reports import series
 from reports.figures import Figures, flag_of, interval, shown
-from reports.shapes import Change, Fact, Mark, Metrics, ProblemDetail, RunView, SettingView, Sheet, SpanSummary
+from reports.shapes import Change, Fact, Link, Mark, Metrics, ProblemDetail, RunView, SettingView, Sheet, SpanSummary
 from reports.words import EVERYTHING, MARKS, SEVERITIES, STAGE_WORDS, STAGES, STATUSES, SUSPECT, place_of, weights_of
 
 SUMMED_UP = 6
@@ -81,9 +81,14 @@ def href_of(record: RunRecord, links: Mapping[str, str]) -> str:
     return quote(links[record.run_id], safe="/") if record.run_id in links else ""
 
 
-def run_view(record: RunRecord, figures: Figures, links: Mapping[str, str], problem_ids: Mapping[str, str]) -> RunView:
-    """The drawer of one run."""
+def run_view(record: RunRecord, figures: Figures, links: Mapping[str, str], problem_ids: Mapping[str, str], told: Sequence[RunView] = ()) -> RunView:
+    """The drawer of one run. `told`: those on the same machine that tell their whole environment; what is equal to one of them is not told again."""
     environment = record.environment
+    around = tuple(Fact(name, value) for key in environment if key not in ("before", "after") for name, value in flat(key, environment[key]))
+    labels = {one.label for one in around}
+    alike = [one for one in told if not {fact.label for fact in one.environment} - labels]  # where something is missing, all is told
+    first = max(alike, key=lambda one: len(set(around) & set(one.environment)), default=None)
+    known = set(first.environment) if first else set()
     return RunView(
         anchor=figures.anchor,
         title=record.title,
@@ -102,7 +107,8 @@ def run_view(record: RunRecord, figures: Figures, links: Mapping[str, str], prob
         facts=_facts(record),
         settings=tuple(SettingView(name, _plain(one.value), one.source) for name, one in sorted(record.settings.items())),
         changes=tuple(_changes(environment.get("before"), environment.get("after"))),
-        environment=tuple(Fact(name, value) for key in environment if key not in ("before", "after") for name, value in flat(key, environment[key])),
+        environment=tuple(one for one in around if one not in known),
+        like=Link(first.anchor, f"{first.title} · {first.label}") if first else None,
         artifact=_artifact(record),
         spans=tuple(_spans(record)),
         sheets=tuple(_sheets(record)),
@@ -139,7 +145,7 @@ def _metrics(record: RunRecord, figures: Figures) -> Iterator[Metrics]:
             count="" if quantity.count is None else whole(quantity.count),
             evidence=quantity.evidence.note,
             mark=MARKS[quantity.evidence.kind],
-            formula="" if metric.id in said else metric.formula,
+            formula="" if metric.id in said else metric.id,
             reason=quantity.reason if quantity.value is None else "",
             flag=flag,
             flag_why=why,

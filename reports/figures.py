@@ -101,7 +101,7 @@ def interval(reading: Reading) -> str:
 
 
 def hover(reading: Reading) -> str:
-    """What a cell cannot show: bounds, samples, note, formula."""
+    """What a cell cannot show: bounds, samples, note. The formula stands in the record that the cell opens."""
     quantity = reading.quantity
     lines = [reading.metric.title + (f", {reading.phase}" if reading.phase else "")]
     if quantity.value is None:
@@ -112,7 +112,7 @@ def hover(reading: Reading) -> str:
         lines.append(f"n = {quantity.count}")
     if quantity.evidence.note:
         lines.append(quantity.evidence.note)
-    return "\n".join([*lines, reading.metric.formula])
+    return "\n".join(lines)
 
 
 @dataclass

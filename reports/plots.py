@@ -78,7 +78,7 @@ def embedded(svg: str) -> str:
     body = re.sub(r' transform="rotate\(-?0 [^"<>]*"', "", body)
     body = re.sub(r'(<(?:path|text|g)\b[^<>]*?) style="([^"<>]*)"', lambda found: f'{found[1]} style="{_themed(found[2])}"', body)
     body = re.sub(r' (d|transform|x|y)="([^"<>]*)"', lambda found: f' {found[1]}="{_rounded(found[2])}"', body)
-    body = re.sub(r">\s+<", "><", body)
+    body = re.sub(r"<g>(<path [^<>]*/>)</g>", r"\1", re.sub(r">\s+<", "><", body))
     return f'<svg viewBox="{box[1] if box else "0 0 547 300"}" aria-hidden="true" focusable="false">{body.rstrip()}'
 
 
@@ -92,7 +92,35 @@ def _rounded(numbers: str) -> str:
     """Coordinates to a tenth of a point; a point, drawn as a line of no length, is written shorter."""
     short = re.sub(r"-?\d+\.\d+(?:e-?\d+)?", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), numbers)
     short = re.sub(r"\s+", " ", short).strip()
-    return re.sub(r"M ([-\d.]+ [-\d.]+) L \1(?= |$)", r"M\1h0", short)
+    short = re.sub(r"M ([-\d.]+ [-\d.]+) L \1(?= |$)", r"M\1h0", short)
+    return _relative(short) if short.startswith("M") else short
+
+
+_STEP = re.compile(r" ?([ML]) ?(-?[\d.]+) (-?[\d.]+)(h0)?| ?([zZ])")
+
+
+def _relative(path: str) -> str:
+    """A path of lines with each place relative to the one before, in tenths that add up without an error; another path as it is."""
+    steps = list(_STEP.finditer(path))
+    if "".join(one[0] for one in steps) != path:
+        return path
+    found: list[str] = []
+    at = start = (0, 0)
+    for one in steps:
+        if one[5]:
+            found.append("z")
+            at = start
+            continue
+        place = round(float(one[2]) * 10), round(float(one[3]) * 10)
+        over, down = (_tenths(new - old) for new, old in zip(place, at, strict=True))
+        found.append(f"{one[1].lower()}{over}{'' if down.startswith('-') else ' '}{down}{one[4] or ''}")
+        at, start = place, place if one[1] == "M" else start
+    return "".join(found)
+
+
+def _tenths(number: int) -> str:
+    """1.5, -.5, 12: as short as a path takes it."""
+    return f"{number / 10:.1f}".removesuffix(".0").replace("0.", ".", 1) if abs(number) < 10 else f"{number / 10:.1f}".removesuffix(".0")
 
 
 # ---------------------------------------------------------------------------------------------------- parts

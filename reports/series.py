@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-POINTS = 400
+POINTS = 300
 """Most points drawn of one series of spans."""
-SAMPLES = 200
+SAMPLES = 120
 """Most points drawn of one sensor."""
 FEW = 30
 """Fewer spans than this are drawn one by one: a histogram of them would show its bins."""
@@ -230,5 +230,5 @@ def _wire(name: str, t: Array, y: Array, kept: slice) -> Wire:
 
 
 def _short(value: float) -> float:
-    """Five significant digits."""
-    return float(f"{value:.5g}")
+    """Four significant digits."""
+    return float(f"{value:.4g}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.decide.terms import Note, Text
+
 Flag = Literal["", "suspect", "invalid"]
 Floats = tuple[float, ...]
 
@@ -304,6 +306,7 @@ class Metrics:
     evidence: str
     mark: Mark
     formula: str
+    """Id of the metric whose formula stands here; "" where an earlier row has it."""
     reason: str
     flag: Flag
     flag_why: str
@@ -388,6 +391,8 @@ class RunView:
     settings: tuple[SettingView, ...]
     changes: tuple[Change, ...]
     environment: tuple[Fact, ...]
+    like: Link | None
+    """An earlier run on this machine: only what differs from it is in `environment`"""
     artifact: tuple[Fact, ...]
     spans: tuple[SpanSummary, ...]
     sheets: tuple[Sheet, ...]
@@ -428,8 +433,12 @@ class Report:
     """All of it, in the order in which it is read."""
 
     title: str
+    titles: Text
     lead: str
+    leads: tuple[Note, ...]
+    """The lead as sentences of the catalogue; so `weights_said`."""
     weights: str
+    weights_said: Note
     span: str
     versions: tuple[Fact, ...]
     counts: tuple[Count, ...]

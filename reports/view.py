@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from harness.decide.terms import Note, Text
 from harness.metrics import metrics
 from harness.record import RunRecord
+from harness.words import LANGUAGES, say
 from reports.bars import comparisons
 from reports.detail import flat, minute, run_view, status_of, warnings_of, weights_kind
 from reports.figures import Figures, slug, unique
 from reports.problems import absences, problems, unmeasured
-from reports.shapes import Count, Fact, Machine, MetricWords, ProblemView, Report, SettingView
+from reports.shapes import Count, Fact, Machine, MetricWords, ProblemView, Report, RunView, SettingView
 from reports.tables import Labels, tables
 from reports.words import ENDINGS, FAMILIES, INVALID_FIGURE, MARKS, OTHER, PRECISIONS, SUSPECT_FIGURE, family_of, place_of
 
@@ -33,10 +35,14 @@ def view(records: Sequence[RunRecord], links: Mapping[str, str]) -> Report:
     labels = Labels(ordered)
     found = problems(ordered, figures, labels)
     without = unmeasured(ordered, figures, labels)
+    leads, weights = _leads(ordered, found), _weights(ordered)
     return Report(
-        title=_title(ordered),
-        lead=_lead(ordered, found),
-        weights=_weights(ordered),
+        title=_titles(ordered)["en"],
+        titles=_titles(ordered),
+        lead=" ".join(say(one.key, "en", **one.values) for one in leads),
+        leads=leads,
+        weights=say(weights.key, "en", **weights.values),
+        weights_said=weights,
         span=_when(ordered),
         versions=_versions(ordered),
         counts=tuple(_counts(ordered)),
@@ -47,7 +53,7 @@ def view(records: Sequence[RunRecord], links: Mapping[str, str]) -> Report:
         problems=found,
         unmeasured=without,
         absences=absences(ordered),
-        runs=tuple(run_view(one, figures[id(one)], links, {one.code: one.id for one in found}) for one in ordered),
+        runs=tuple(_runs(ordered, figures, links, {one.code: one.id for one in found})),
         metrics=tuple(
             MetricWords(one.id, one.title, one.unit.value, one.better, one.formula) for one in sorted(metrics(), key=lambda one: place_of(one.id))
         ),
@@ -56,6 +62,19 @@ def view(records: Sequence[RunRecord], links: Mapping[str, str]) -> Report:
         commands=_commands(ordered),
         asked=_asked(ordered),
     )
+
+
+def _runs(
+    ordered: Iterable[RunRecord], figures: Mapping[int, Figures], links: Mapping[str, str], problem_ids: Mapping[str, str]
+) -> Iterator[RunView]:
+    """The drawers; on each machine the first ones tell their environment for the others."""
+    told: dict[tuple[str, str], list[RunView]] = {}
+    for one in ordered:
+        whole = told.setdefault((one.target, one.module), [])
+        made = run_view(one, figures[id(one)], links, problem_ids, whole)
+        if made.environment and not made.like:
+            whole.append(made)
+        yield made
 
 
 def _rank(record: RunRecord) -> tuple[object, ...]:
@@ -95,37 +114,36 @@ def _newest(ordered: Iterable[RunRecord]) -> set[int]:
 # ---------------------------------------------------------------------------------------------------- the head
 
 
-def _title(records: Sequence[RunRecord]) -> str:
+def _titles(records: Sequence[RunRecord]) -> Text:
     modules = list(dict.fromkeys(one.module for one in records))
-    return modules[0] if len(modules) == 1 else f"{len(modules)} machines"
+    return {language: modules[0] if len(modules) == 1 else say("r-machines", language, number=len(modules)) for language in LANGUAGES}
 
 
-def _plural(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
+def _number(key: str, count: int, **values: str) -> Note:
+    """The sentence `key` for one or for many."""
+    return Note(f"{key}-{'one' if count == 1 else 'many'}", values)
 
 
-def _lead(records: Sequence[RunRecord], problems: Sequence[ProblemView]) -> str:
+def _leads(records: Sequence[RunRecord], problems: Sequence[ProblemView]) -> tuple[Note, ...]:
     sound = sum(status_of(one).word == "ok" for one in records)
     touched = sum(warnings_of(one) > 0 for one in records)
     codes = [one.code for one in problems if one.tone != "note"]
-    said = f"{sound or 'None'} of {_plural(len(records), 'session')} gave figures that no check doubts."
+    said = _number("r-sound" if sound else "r-sound-none", len(records), sound=str(sound), total=str(len(records)))
     if not codes:
-        return said
-    more = f" and {len(codes) - _NAMED} more" if len(codes) > _NAMED else ""
-    return f"{said} Problems touch {_plural(touched, 'run')}: {', '.join(codes[:_NAMED])}{more}."
+        return (said,)
+    more = len(codes) - _NAMED
+    named = ", ".join(codes[:_NAMED])
+    return said, _number("r-touched-more" if more > 0 else "r-touched", touched, number=str(touched), codes=named, more=str(more))
 
 
-def _weights(records: Sequence[RunRecord]) -> str:
+def _weights(records: Sequence[RunRecord]) -> Note:
     kinds = Counter(weights_kind(one) for one in records)
     synthetic, total = kinds["synthetic"], len(records)
-    meaning = "speed, memory and energy are those of the real architecture; accuracy and the content of outputs mean nothing"
     if synthetic == total:
-        return f"All weights are synthetic (seeded random numbers): {meaning}."
+        return Note("r-all-synthetic")
     if synthetic:
-        return f"{synthetic} of {total} sessions ran with synthetic weights (seeded random numbers): of those, {meaning}."
-    if kinds["pretrained"] == total:
-        return "All weights are pretrained, as given by the user; each run names its files."
-    return "No session ran with synthetic weights; each run names the weights it used."
+        return Note("r-some-synthetic", {"number": str(synthetic), "total": str(total)})
+    return Note("r-all-pretrained" if kinds["pretrained"] == total else "r-no-synthetic")
 
 
 def _when(records: Sequence[RunRecord]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from harness.decide.decision import decide
 from harness.decide.demand import Row
 from harness.decide.scenario import Scenario
-from harness.decide.sheet import Sheet
+from harness.decide.scenario.sheet import Sheet
 from harness.decide.terms import METRICS, Cell, Decision, Figure, Flag, Note, Option, Source, key_of
 from harness.quantity import Evidence, Kind
 from reports.payload import payload

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from harness.decide.decision import Bound, Demand, Goal, Row, decide
-from harness.decide.draws import Streams
+from harness.decide.decision.draws import Streams
 from harness.decide.terms import METRICS, Cell, Decision, Entry
 from harness.quantity import Evidence, Kind
 

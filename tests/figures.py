@@ -103,7 +103,8 @@ def sound(one: Cell) -> None:
     else:
         assert one.value > 0
         assert one.sigma > 0
-        assert one.floor == one.value == one.ceil
+        assert one.floor == one.value
+        assert one.ceil >= one.value
         assert one.low
         assert one.high
         assert one.low <= one.value <= one.high

@@ -280,13 +280,22 @@ def test_python_m_harness_is_socbench(tmp_path: Path) -> None:
 
 
 def test_results_go_where_the_environment_says_and_the_command_line_wins(tmp_path: Path) -> None:
-    words, there = ("report", "--output", tmp_path / "report.html"), {"SOCBENCH_RESULTS": str(tmp_path / "there")}
-    told = socbench(*words, cwd=tmp_path, env=there)
-    assert f"{tmp_path / 'there'}: no records there" in told.stderr
-    told = socbench(*words, "--results", tmp_path / "here", cwd=tmp_path, env=there)
-    assert f"{tmp_path / 'here'}: no records there" in told.stderr
-    assert "results: no records there" in socbench(*words, cwd=tmp_path).stderr
+    there = {"SOCBENCH_RESULTS": str(tmp_path / "there")}
+    assert socbench("report", cwd=tmp_path, env=there).returncode == 0
+    assert (tmp_path / "there/report.html").is_file()
+    (tmp_path / "here").mkdir()
+    assert socbench("report", "--results", tmp_path / "here", cwd=tmp_path, env=there).returncode == 0
+    assert (tmp_path / "here/report.html").is_file()
+    told = socbench("report", "--results", tmp_path / "nowhere", cwd=tmp_path)
     assert told.returncode == 2
+    assert f"{tmp_path / 'nowhere'}: no such folder" in told.stderr
+
+
+def test_a_report_without_records_is_the_matrix_and_says_how_to_measure(tmp_path: Path) -> None:
+    told = socbench("report", "--output", tmp_path / "report.html", cwd=tmp_path)
+    assert told.returncode == 0
+    assert "nothing was measured here yet: nox -s bench-host" in told.stderr
+    assert 'id="matrix"' in (tmp_path / "report.html").read_text()
 
 
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

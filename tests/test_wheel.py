@@ -21,12 +21,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(out.glob("socbench-*.whl"))
 
 
-def test_the_wheel_carries_every_file_of_the_zoo_and_no_results(wheel: Path) -> None:
+def test_the_wheel_carries_every_file_of_the_zoo_the_evidence_and_no_results(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     zoo = [path for folder in ("targets", "workloads") for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    zoo += (ROOT / "results/evidence").iterdir()
     assert {f"harness/pack/{path.relative_to(ROOT)}" for path in zoo} <= names
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "reports/scenarios").glob("*.toml")} <= names
     assert not [name for name in names if name.startswith(("results", "tests", "benchmarks"))]
-    assert max(file.file_size for file in zipfile.ZipFile(wheel).infolist()) < 1_000_000
+    assert max(file.file_size for file in zipfile.ZipFile(wheel).infolist()) < 2_000_000
 
 
 def test_the_wheel_in_an_empty_environment_measures_and_reports_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
@@ -46,5 +48,6 @@ def test_the_wheel_in_an_empty_environment_measures_and_reports_from_an_empty_fo
     choice = ("--workload", "yolov8n", "--precision", "fp32", "--scenario", "single-stream", "--seconds", "0.1")
     measured = json.loads(socbench("bench", "host", *choice, "--json"))
     assert [record["status"] in {"ok", "invalid"} for record in measured["records"]] == [True]
+    assert json.loads(socbench("select", "edge-llm", "--json"))["decision"]["entries"]
     socbench("report")
     assert (empty / "results/report.html").stat().st_size > 10_000

@@ -88,8 +88,15 @@ class _Teller:
             limit = max(self.demand.limits, key=lambda one: failed[one.id])  # the first of those that rule out most
             return self.say("answer-nothing", limit=self.title(limit), count=failed[limit.id], total=len(decision.entries))
         first = self.open[0]
+        if len(decision.entries) == 1:
+            return self.say("answer-alone", soc=self.name(first.soc), percent=percent(first.feasible))
         if decision.word != "shortlist":
             return self.say(f"answer-{decision.word}", soc=self.name(first.soc), percent=percent(first.best))
+        return self.shortlisted()
+
+    def shortlisted(self) -> str:
+        """The sentence where there is no clear winner."""
+        decision = self.decision
         best = {one.soc: one.best for one in self.open}
         further = [self.say("further", count=len(decision.shortlist) - NAMED)] if len(decision.shortlist) > NAMED else []
         if self.demand.limits and not any(all(item.state == "met" for item in one.findings) for one in decision.entries):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +30,8 @@ MODULE_TOLERANCE = 0.15
 """Another module's figure is used where the nominal peaks differ by less than this; else the module is estimated by itself."""
 OTHER_MODULE_SIGMA = 0.25
 _Z90 = 1.6448536269514722
+_UNSAID = ("serial", "unstated-shape")
+"""Flags that say nothing a reader of one number needs."""
 _SPEED = ("latency", "rate")
 Lost = tuple[tuple[str, str], ...]
 """(id of a figure, why it was not taken)"""
@@ -172,7 +175,7 @@ class Evidence:
         lost = [*way.lost, *((one.id, f"{_name(other.option)} is slower or another way of running: {text(other.value, shown)}")
                              for other in ways[1:] for one in other.figures), *barred]  # fmt: skip
         first = min(way.figures, key=lambda one: one.sigma)
-        return _lognormal(
+        cell = _lognormal(
             Cell(
                 soc.id, metric, workload, value, unit,
                 Origin(way.kind, first.source.where, first.source.date, first.note),
@@ -186,6 +189,8 @@ class Evidence:
                 ratio=way.ratio,
             )
         )  # fmt: skip
+        one_core = metric == "rate" and any(flag.code == "single-core" for one in way.figures for flag in one.flags)
+        return msgspec.structs.replace(cell, ceil=value * _cores(soc)) if one_core else cell  # the other cores can add as much
 
     def _estimated(self, soc: Soc, metric: str, workload: str, guess: Guess | Note | None, barred: Lost) -> Cell:
         """The estimate as a cell, or the reason why nothing is known."""
@@ -235,6 +240,8 @@ def _way(option: Option, members: list[tuple[Figure, str]], metric: str) -> Way:
         unit = Unit.SECOND if metric == "latency" else members[0][0].unit
         notes.append(Note("measured-wins", {"published": text(published, unit), "ratio": f"{ratio:.2f}"}))
         lost += [(one.id, "a figure measured here, with the same runtime and precision, wins") for one, _ in own if one.kind is not Kind.MEASURED]
+    codes = dict.fromkeys(flag.code for one, _ in taken for flag in one.flags if not flag.bars and flag.code not in _UNSAID)
+    notes.extend(Note(f"flag-{code}") for code in codes)
     if len(taken) > 1:
         values = [_value(one, metric) for one, _ in taken]
         notes.append(Note("pooled", {"count": str(len(taken)), "spread": f"{max(values) / min(values):.2f}"}))
@@ -266,6 +273,12 @@ def _lognormal(cell: Cell) -> Cell:
 def _variable(soc: Soc, metric: str, workload: str) -> str:
     """Latency and rate of one workload are one uncertainty."""
     return f"{soc.id}/{workload}" if metric in _SPEED else f"{soc.id}/{key_of(metric, workload)}"
+
+
+def _cores(soc: Soc) -> int:
+    """Cores of the NPU as the catalogue states them; 1 where it does not."""
+    found = re.search(r"(\d+)-core RKN", soc.text("npu_gpu_name"))
+    return int(found[1]) if found else 1
 
 
 def _name(option: Option) -> str:

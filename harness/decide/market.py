@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import msgspec
+
 from harness.decide import figures as published
 from harness.decide import measured, workloads
 from harness.decide.catalogue import Catalogue, Fact, Soc
@@ -18,7 +20,7 @@ from harness.decide.decision.draws import Streams
 from harness.decide.estimate import Estimates
 from harness.decide.evidence import Evidence
 from harness.decide.scenario.sheet import did_you_mean
-from harness.decide.terms import Cell, Decision, Role, Source
+from harness.decide.terms import Cell, Decision, Note, Role, Source
 from harness.errors import UsageError
 from harness.quantity import Kind
 from harness.spec import home
@@ -39,6 +41,14 @@ def folders(more: Iterable[Path] = ()) -> list[Path]:
         if not one.is_dir():
             raise UsageError(f"{one}: no such folder", "name a folder that holds published.csv, facts.csv or socs.csv with --evidence")
     return found
+
+
+def _meets(cell: Cell, bound: Bound) -> float:
+    """1 where the value of a cell meets a bound, 0 where it does not, a half where what is known leaves it open."""
+    if not cell.known:
+        return 0.0
+    met, failed = (cell.ceil <= bound.bound, cell.floor > bound.bound) if bound.at_most else (cell.floor >= bound.bound, cell.ceil < bound.bound)
+    return 1.0 if met else 0.0 if failed else 0.5
 
 
 def fact_source(fact: Fact) -> Source:
@@ -62,6 +72,7 @@ class Market:
         """machines that were measured and are no entry of the catalogue"""
         self.works = works
         self.streams = Streams(DRAWS, SEED)
+        self._chances: dict[tuple[object, ...], float] = {}
 
     @classmethod
     def load(
@@ -116,7 +127,24 @@ class Market:
             if option:
                 options[workload] = option
         criteria = tuple(self.evidence.cell(soc, one.metric, one.workload, precisions) for one in demand.criteria)
-        return Row(criteria, tuple(self._limit_cell(soc, one, precisions) for one in demand.limits), options)
+        return Row(criteria, tuple(self._judged(scenario, soc, one, precisions) for one in demand.limits), options)
+
+    def _judged(self, scenario: Scenario, soc: Soc, bound: Bound, precisions: Collection[str] | None) -> Cell:
+        """The cell of a limit; where nothing is known, with the chance that it is met all the same."""
+        cell = self._limit_cell(soc, bound, precisions)
+        return cell if cell.known else msgspec.structs.replace(cell, chance=self._chance(scenario, bound, precisions))
+
+    def _chance(self, scenario: Scenario, bound: Bound, precisions: Collection[str] | None) -> float:
+        """How likely a part of which nothing is known meets `bound`: as often as the other parts of these roles do, by Laplace's rule.
+
+        A bound within what is known of a part counts half. Of functional safety, silence counts as none: who has a certificate says so.
+        """
+        key = (tuple(scenario.roles), bound, frozenset(precisions or ()))
+        if key not in self._chances:
+            cells = [self._limit_cell(one, bound, precisions) for one in self.catalogue.socs.values() if one.role in scenario.roles]
+            cells = [one for one in cells if one.known or bound.metric == "safety"]
+            self._chances[key] = (sum(_meets(one, bound) for one in cells) + 1) / (len(cells) + 2)
+        return self._chances[key]
 
     def _limit_cell(self, soc: Soc, bound: Bound, precisions: Collection[str] | None) -> Cell:
         """What a limit is judged by: a stated figure where that meets it already, since an estimate never counts as a pass."""
@@ -125,7 +153,7 @@ class Market:
             stated = self.evidence.cell(soc, bound.metric, bound.workload, precisions, estimates=False)
             end = stated.high if bound.at_most else stated.low
             if stated.known and end is not None and (end <= bound.bound if bound.at_most else end >= bound.bound):
-                return stated
+                return msgspec.structs.replace(stated, notes=(*stated.notes, Note("stated-for-limit")))
         return cell
 
     def _known(self, scenario: Scenario) -> None:

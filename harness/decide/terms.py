@@ -176,6 +176,8 @@ class Cell(msgspec.Struct, frozen=True):
     notes: tuple[Note, ...] = ()
     ratio: float | None = None
     """measured / published, where both exist"""
+    chance: float = 0.5
+    """of a limit's cell of which nothing is known: how likely it is met, by how many parts of the catalogue meet it"""
 
     @property
     def known(self) -> bool:

@@ -4,18 +4,32 @@
   var themes = ["auto", "light", "dark"];
   root.classList.add("js");
 
-  // ---- theme: in the address (#page?theme=dark), else as stored; a file:// page may not have storage
-  function stored(value) {
+  // ---- the state: in the address (#page?lang=zh&theme=dark), else as stored; a file:// page may not have storage
+  function stored(name, value) {
     try {
-      if (value !== undefined) localStorage.setItem("socbench-theme", value);
-      return localStorage.getItem("socbench-theme");
+      if (value !== undefined) localStorage.setItem("socbench-" + name, value);
+      return localStorage.getItem("socbench-" + name);
     } catch (error) {
       return null;
     }
   }
   function address() {
-    var parts = decodeURIComponent(location.hash.slice(1)).split("?");
-    return { id: parts[0], query: new URLSearchParams(parts[1] || "") };
+    var hash = location.hash.slice(1), mark = hash.indexOf("?");
+    var id = mark < 0 ? hash : hash.slice(0, mark);
+    try { id = decodeURIComponent(id); } catch (error) { id = ""; }
+    return { id: id, query: new URLSearchParams(mark < 0 ? "" : hash.slice(mark + 1)) };
+  }
+  function write(id, query) {
+    var said = query.toString();
+    history.replaceState(null, "", "#" + encodeURIComponent(id) + (said ? "?" + said : ""));
+  }
+  function put(changes) {
+    var now = address();
+    Object.keys(changes).forEach(function (name) {
+      if (changes[name] === null || changes[name] === "") now.query.delete(name);
+      else now.query.set(name, changes[name]);
+    });
+    write(now.id || (page ? page.id : ""), now.query);
   }
   function theme(name) {
     if (themes.indexOf(name) < 0) name = "auto";
@@ -23,12 +37,65 @@
     else root.setAttribute("data-theme", name);
     var button = document.getElementById("theme");
     if (button) {
-      button.textContent = name;
-      button.setAttribute("aria-label", "Theme: " + name);
+      var words = { en: { auto: "auto", light: "light", dark: "dark" }, zh: { auto: "自动", light: "浅色", dark: "深色" } }[root.lang];
+      button.textContent = words[name];
+      button.setAttribute("aria-label", (root.lang === "zh" ? "主题：" : "Theme: ") + words[name]);
     }
     return name;
   }
-  var now = theme(address().query.get("theme") || stored() || "auto");
+  var words = null; // words that stand many times: [English, Chinese], by number
+  function texts(within) {
+    var list = document.getElementById("words");
+    if (!words) words = list ? JSON.parse(list.textContent).words : [];
+    var own = root.lang === "zh" ? 1 : 0;
+    within.querySelectorAll("[data-w]").forEach(function (one) {
+      var said = words[Number(one.dataset.w)][own];
+      if (one.dataset.v) { // what is put into its blanks; "~12" stands for words of the list
+        var values = one.dataset.v.split("|").map(function (value) { return value.replace(/~(\d+)/g, function (all, at) { return words[Number(at)][own]; }); });
+        said = said.replace(/\{(\d)\}/g, function (all, at) { return values[Number(at)]; });
+      }
+      one.textContent = said;
+      if (one.parentElement && one.parentElement.closest("[lang]") !== root) one.lang = root.lang;
+    });
+    within.querySelectorAll("[data-a]").forEach(function (one) { // number of the words, then where they go
+      var parts = one.dataset.a.split(" "), said = words[Number(parts[0])][own];
+      parts.slice(1).forEach(function (into) {
+        if (into === "text") one.textContent = said;
+        else one.setAttribute(into, said);
+      });
+    });
+    within.querySelectorAll("[data-into]").forEach(function (one) {
+      one.dataset.into.split(" ").forEach(function (into) {
+        var said = one.dataset[root.lang];
+        if (into === "text") one.textContent = said;
+        else one.setAttribute(into, said);
+      });
+    });
+  }
+  function language(name) {
+    root.lang = name === "zh" ? "zh" : "en";
+    root.dataset.lang = root.lang;
+    if (document.body) {
+      texts(document);
+      theme(now);
+      document.dispatchEvent(new CustomEvent("socbench:lang", { detail: { lang: root.lang } }));
+    }
+  }
+  var page = null;
+  var kept = {}; // what was chosen, to go along to other pages
+  ["theme", "lang"].forEach(function (name) {
+    var asked = address().query.get(name);
+    if (asked) kept[name] = asked;
+  });
+  language(kept.lang || stored("lang") || ((navigator.language || "").indexOf("zh") === 0 ? "zh" : "en"));
+  var now = theme(kept.theme || stored("theme") || "auto");
+  window.socbench = {
+    query: function () { return address().query; },
+    put: put,
+    page: function () { return page ? page.id : ""; },
+    lang: function () { return root.lang; },
+    texts: texts,
+  };
 
   document.addEventListener("DOMContentLoaded", function () {
     var pages = Array.prototype.slice.call(document.querySelectorAll(".page"));
@@ -36,17 +103,33 @@
     var drawer = document.getElementById("drawer");
     var body = document.getElementById("drawer-body");
     var home = document.getElementById("runs");
-    var page = pages[0];
+    page = pages[0];
     var shown = null;
     var opener = null;
 
-    var button = document.getElementById("theme");
-    button.hidden = false;
-    theme(now);
-    button.addEventListener("click", function () {
+    var evidence = document.getElementById("evidence"); // it opens over any page: it cannot stay inside one that may be hidden
+    if (evidence) document.body.appendChild(evidence);
+    ["theme", "language"].forEach(function (id) { document.getElementById(id).hidden = false; });
+    language(root.lang);
+    document.getElementById("theme").addEventListener("click", function () {
       now = theme(themes[(themes.indexOf(now) + 1) % themes.length]);
-      stored(now);
+      stored("theme", now);
+      kept.theme = now === "auto" ? null : now;
+      put({ theme: kept.theme });
     });
+    document.getElementById("language").addEventListener("click", function () {
+      var place = anchor();
+      language(root.lang === "en" ? "zh" : "en");
+      stored("lang", root.lang);
+      kept.lang = root.lang;
+      put({ lang: root.lang });
+      fit();
+      if (place) window.scrollBy(0, place.element.getBoundingClientRect().top - place.top);
+    });
+    function anchor() { // what stands first in the window, to be there still when the language has changed
+      var found = document.elementFromPoint(innerWidth / 2, 90);
+      return found && found.closest("main") ? { element: found.closest("tr, p, li, h1, h2, h3, section") || found, top: found.getBoundingClientRect().top } : null;
+    }
 
     // ---- pages and drawer: an id in the address shows the page, or opens the run, that holds the element
     function showPage(wanted) {
@@ -57,6 +140,11 @@
         else link.removeAttribute("aria-current");
       });
       fit();
+      document.dispatchEvent(new CustomEvent("socbench:page", { detail: { page: page.id } }));
+    }
+    function reach(element) {
+      if (!element.hasAttribute("tabindex")) element.tabIndex = -1;
+      element.focus({ preventScroll: true });
     }
     function putBack() {
       if (!shown) return;
@@ -76,7 +164,7 @@
       if (target !== article) {
         target.classList.add("target");
         target.scrollIntoView({ block: "center" });
-        target.focus({ preventScroll: true });
+        reach(target);
       } else {
         body.focus({ preventScroll: true });
       }
@@ -84,7 +172,7 @@
     function closed() {
       if (!shown) return;
       var element = document.getElementById(address().id);
-      if (element && element.closest("article.run")) history.replaceState(null, "", "#" + page.id);
+      if (element && element.closest("article.run")) write(page.id, address().query);
       putBack();
       if (opener && opener.offsetParent) opener.focus({ preventScroll: true });
       opener = null;
@@ -95,6 +183,7 @@
     }
     drawer.addEventListener("close", closed); // Escape
     function route() {
+      if (Object.keys(kept).some(function (name) { return kept[name] && !address().query.get(name); })) put(kept);
       var element = document.getElementById(address().id);
       var article = element && element.closest("article.run");
       if (article) {
@@ -104,13 +193,15 @@
       }
       var wanted = (element && element.closest(".page")) || pages[0];
       close();
+      var turned = wanted !== page || !wanted.classList.contains("current");
       showPage(wanted);
       document.querySelectorAll(".target").forEach(function (one) { one.classList.remove("target"); });
       if (element && element !== wanted && wanted.contains(element)) {
-        history.replaceState(null, "", "#" + element.id);
+        for (var fold = element.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
         element.classList.add("target");
-        element.scrollIntoView({ block: "center" });
-      } else {
+        element.scrollIntoView({ block: element.matches("details, section") ? "start" : "center" });
+        reach(element);
+      } else if (turned) {
         window.scrollTo(0, 0);
       }
     }
@@ -118,13 +209,40 @@
     showPage(page);
     route();
 
+    // ---- the formulas stand once in the file, on the page Method
+    document.querySelectorAll("[data-formula]").forEach(function (one) {
+      var row = document.getElementById("metric-" + one.dataset.formula);
+      if (row) one.textContent = row.querySelector(".formula").textContent;
+    });
+
     // ---- on a phone rows are drawn as cards; what they are is said in any case
     var roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
     document.querySelectorAll("table.summary, table.stack").forEach(function (table) {
       [table].concat(Array.prototype.slice.call(table.querySelectorAll("thead, tbody, tr, td, th"))).forEach(function (one) {
+        if (one.tagName === "TH" && !one.scope) one.scope = "row";
         one.setAttribute("role", roles[one.tagName] || (one.scope.indexOf("col") === 0 ? "columnheader" : "rowheader"));
       });
     });
+
+    // ---- on a phone each cell says what column it is of
+    function labels() {
+      document.querySelectorAll("table.stack").forEach(function (table) {
+        var titles = Array.prototype.map.call(table.tHead ? table.tHead.rows[0].cells : [], function (one) {
+          var copy = one.cloneNode(true);
+          copy.querySelectorAll(".l:not([lang=" + root.lang + "])").forEach(function (other) { other.remove(); });
+          return copy.textContent.trim();
+        });
+        table.querySelectorAll("tbody tr").forEach(function (row) {
+          var place = 0;
+          Array.prototype.forEach.call(row.cells, function (one) {
+            if (place && titles[place] && !one.dataset.into && !one.dataset.a) one.dataset.label = titles[place];
+            place += one.colSpan;
+          });
+        });
+      });
+    }
+    document.addEventListener("socbench:lang", labels);
+    labels();
 
     // ---- a table that fits needs no window of its own, and its head can stay under the bar
     function fit() {
@@ -139,10 +257,12 @@
     // ---- clicks: one listener, no handlers in the data
     var said = document.getElementById("said");
     function copied(control, good) {
-      var before = control.textContent;
-      control.textContent = good ? "Copied" : "Not copied: select and copy below";
+      if (control.dataset.said) return;
+      var before = Array.prototype.slice.call(control.childNodes);
+      control.dataset.said = "1";
+      control.textContent = root.lang === "zh" ? (good ? "已复制" : "未能复制：请在下方选中后复制") : (good ? "Copied" : "Not copied: select and copy below");
       said.textContent = control.textContent;
-      setTimeout(function () { control.textContent = before; }, 2000);
+      setTimeout(function () { control.replaceChildren.apply(control, before); delete control.dataset.said; }, 2000);
     }
     function copy(control) {
       var text = document.getElementById(control.dataset.copy).textContent;

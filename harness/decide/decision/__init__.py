@@ -41,9 +41,12 @@ SHORTLIST = 0.90
 
 
 def finding(bound: Bound, cell: Cell, probability: float) -> Finding:
-    """What the draws and the evidence say of one limit: evidence weaker than accepted can rule a SoC out, and never lets it pass."""
+    """What the draws and the evidence say of one limit.
+
+    Evidence weaker than the limit accepts can rule a SoC out and never lets it pass; no evidence does neither.
+    """
     state: Literal["met", "not met", "unknown"] = "unknown"
-    if probability <= 1 - SURE:
+    if probability <= 1 - SURE and cell.known:
         state = "not met"
     elif probability >= SURE and cell.known and STRENGTH[cell.evidence.kind] <= STRENGTH[bound.accept]:
         state = "met"

@@ -71,9 +71,9 @@ class Streams:
         turn = rest % self.draws
         return self._bases[base, turn : turn + self.draws]
 
-    def coin(self, name: str) -> Bools:
-        """A fair coin a draw for the unknown of variable `name`, shape (N,): half of them are True."""
-        return self.order("?" + name) >= (self.draws + 1) // 2
+    def coin(self, name: str, chance: float = 0.5) -> Bools:
+        """A coin a draw for the unknown of variable `name`, shape (N,): that share of them is True."""
+        return self.order("?" + name) >= round(self.draws * (1 - chance))
 
     def share(self, name: str, shape: float) -> Floats:
         """Gamma numbers of that shape for the weight of criterion `name`, shape (N,): normalised over the criteria they are Dirichlet."""

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.decide.decision.draws import Floats, quantiles
-from harness.decide.decision.weigh import Setting, Weighed, only_claimed, standing, utility, variable_of
+from harness.decide.decision.weigh import Setting, Weighed, chance_of, only_claimed, standing, utility, variable_of
 from harness.decide.demand import Bound
 from harness.decide.terms import METRICS, Advice, Cell, Note, key_of
 
@@ -75,8 +75,8 @@ class Look:
             self._met[limits] = np.logical_and.reduce(self._one.limits[kept], axis=0).astype(np.float32)
         return self._met[limits]
 
-    def scores(self, unknown: Unknown) -> list[Doubles]:
-        """The scores given what may be learnt: the quantile of the variable, and (where a limit is left open) which way the coin falls."""
+    def scores(self, unknown: Unknown) -> list[tuple[Doubles, Doubles]]:
+        """The scores given what may be learnt, and how likely each is: by the quantile of the variable, and by the coin where a limit is open."""
         one, (goals, bounds, weights, _) = self._one, self._setting
         others = self._others(unknown.limits)
         rest = _mean(one.value, others) - sum(_mean(one.worth[at], others) for at in unknown.criteria)
@@ -84,14 +84,16 @@ class Look:
         for at in unknown.limits:
             met, undecided = standing(bounds[at], one.row.limits[at], _grid())
             surely, perhaps = surely & met, perhaps & (met | undecided)
+        chance = min((chance_of(one.row.limits[at]) for at in unknown.limits), default=0.5)
         value: Doubles = np.full(len(_LEVELS), rest)
         for at in unknown.criteria:
             value = value + _mean(weights[at], others) * utility(goals[at], one.row.criteria[at], _LEVELS, _grid())
-        found = [((surely.astype(np.float64) + perhaps) / 2 * value).reshape(BINS, -1).mean(axis=1)]
+        believed = (1 - chance) * surely.astype(np.float64) + chance * perhaps
+        found = [((believed * value).reshape(BINS, -1).mean(axis=1), np.full(BINS, 1 / BINS))]
         if bool((perhaps & ~surely).any()):
-            found.append(np.array([(surely * value).mean(), (perhaps * value).mean()]))
+            found.append((np.array([(surely * value).mean(), (perhaps * value).mean()]), np.array([1 - chance, chance])))
         # The mean over what may be learnt is what is believed now; the draws say the same up to their noise.
-        return [np.maximum(scores + (one.score - scores.mean()), 0) for scores in found]
+        return [(np.maximum(scores + (one.score - float(scores @ shares)), 0), shares) for scores, shares in found]
 
 
 def _mean(values: Floats, met: Floats) -> float:
@@ -104,10 +106,10 @@ def _grid() -> Floats:
     return quantiles(_LEVELS)
 
 
-def worth(scores: Doubles, score: float, other: float, *, first: bool) -> tuple[float, float]:
-    """(gain, flip): EVPPI, and the share of outcomes in which another SoC than now comes first."""
-    gain = float(np.maximum(scores, other).mean() - max(score, other))
-    flip = float((scores < other).mean() if first else (scores > other).mean())
+def worth(scores: Doubles, shares: Doubles, score: float, other: float, *, first: bool) -> tuple[float, float]:
+    """(gain, flip): EVPPI, and how likely an outcome is in which another SoC than now comes first; `shares`: how likely each of `scores` is."""
+    gain = float(np.maximum(scores, other) @ shares - max(score, other))
+    flip = float((scores < other) @ shares if first else (scores > other) @ shares)
     return max(gain, 0.0), flip
 
 
@@ -142,7 +144,7 @@ def advice(ranked: Sequence[Weighed], setting: Setting) -> tuple[Advice, ...]:
         for name, unknown in sorted(unknowns(one, setting.bounds).items()):
             if not can_matter(one, unknown, other, weights, first=place == 0):
                 continue
-            gain, flip = max(worth(scores, one.score, other, first=place == 0) for scores in look.scores(unknown))
+            gain, flip = max(worth(*outcomes, one.score, other, first=place == 0) for outcomes in look.scores(unknown))
             if gain <= SMALLEST:
                 continue
             cells = [one.row.criteria[at] for at in unknown.criteria] + [one.row.limits[at] for at in unknown.limits]

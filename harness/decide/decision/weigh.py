@@ -96,13 +96,18 @@ def standing(bound: Bound, cell: Cell, grid: Floats) -> tuple[Bools, Bools]:
     return (np.zeros_like(met), possible) if only_claimed(bound, cell) else (met, possible & ~met)
 
 
+def chance_of(cell: Cell) -> float:
+    """How likely a limit is met where the cell leaves it open: a fair coin, unless nothing is known but what the others meet."""
+    return 0.5 if cell.known else cell.chance
+
+
 def only_claimed(bound: Bound, cell: Cell) -> bool:
     """Whether the cell is a claim and the limit asks for better."""
     return cell.evidence.kind is Kind.CLAIMED and STRENGTH[Kind.CLAIMED] > STRENGTH[bound.accept]
 
 
 def drawn(bound: Bound, cell: Cell, streams: Streams) -> Bools:
-    """Whether the limit is met in each draw, shape (N,) or () where it is the same in all; a fair coin where the draw leaves it open."""
+    """Whether the limit is met in each draw, shape (N,) or () where it is the same in all; a coin where the draw leaves it open."""
     met, undecided = standing(bound, cell, streams.grid)
     name = variable_of(cell)
     open_ = bool(undecided.any())
@@ -110,7 +115,7 @@ def drawn(bound: Bound, cell: Cell, streams: Streams) -> Bools:
         order = streams.order(name)
         met, undecided = (one.take(order) if one.ndim else one for one in (met, undecided))
     if open_:
-        met = met | (undecided & streams.coin(name))
+        met = met | (undecided & streams.coin(name, chance_of(cell)))
     return met
 
 

@@ -23,7 +23,13 @@ def flaws(folder: Path, beside: Sequence[Path] = ()) -> list[Flaw]:
     found: list[Flaw] = []
     if not folder.is_dir():
         return [
-            Flaw(str(folder), 0, "", "no such folder", "name a folder that holds published.csv, facts.csv, socs.csv, workloads.csv or claims.csv")
+            Flaw(
+                str(folder),
+                0,
+                "",
+                "no such folder",
+                "name a folder that holds published.csv, facts.csv, socs.csv, workloads.csv, claims.csv or sources.csv",
+            )
         ]
     others = [one for one in beside if one.resolve() != folder.resolve()]
     known, taken = Known.of([*others, folder]), Known.of(others).ids

@@ -1,4 +1,4 @@
-"""facts.csv, socs.csv, workloads.csv and claims.csv: what each cell must be, and what their rows must be together."""
+"""facts.csv, socs.csv, workloads.csv, claims.csv and sources.csv: what each cell must be, and what their rows must be together."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import get_args
 
-from harness.decide import catalogue, claims, workloads
+from harness.decide import catalogue, claims, sources, workloads
 from harness.decide.figures import suggestion, value_of
 from harness.decide.terms import Role
+from harness.decide.validate._published import repository
 from harness.decide.validate._table import Flaw, Known, Row, Rows, Table, Trouble, date, filled, once, one_of, twice
 
 FACT_RANGES: dict[str, tuple[float, float]] = {
@@ -97,6 +98,11 @@ def _claim_cell(column: str, row: Row, known: Known) -> Trouble:
     return None
 
 
+def _source_cell(column: str, row: Row, known: Known) -> Trouble:
+    del known
+    return repository(row[column], row) if column == "source" else None
+
+
 def _facts_across(rows: Rows, known: Known) -> Iterator[Flaw]:
     del known
     name = "facts.csv"
@@ -121,4 +127,5 @@ TABLES = (
     Table("socs.csv", catalogue.SOC_COLUMNS, _soc_cell, once("socs.csv", "name", lambda row: catalogue.slug(row["name"]), "an entry of this id")),
     Table("workloads.csv", workloads.COLUMNS, _workload_cell, once("workloads.csv", "workload", lambda row: row["workload"], "this workload")),
     Table("claims.csv", claims.COLUMNS, _claim_cell, once("claims.csv", "claim_id", lambda row: row["claim_id"], "this claim")),
+    Table(sources.NAME, sources.COLUMNS, _source_cell, once(sources.NAME, "source", lambda row: row["source"], "this source")),
 )

@@ -50,7 +50,8 @@ def _commit(cell: str, row: Row) -> Trouble:
     return f"{cell!r} is no commit", "write the 40 hexadecimal digits of the commit that was read: a branch moves"
 
 
-def _repo(cell: str, _: Row) -> Trouble:
+def repository(cell: str, _: Row) -> Trouble:
+    """A cell that names a repository, or says that the source is a page."""
     good = cell == WEB or re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", cell)
     return None if good else (f"{cell!r} is no repository", f"write owner/name, or {WEB} and the address in source_path")
 
@@ -90,7 +91,7 @@ _FIGURE: dict[str, Check] = {
     "batch": lambda cell, _: None if not cell or batch_of(cell) else (f"{cell!r} is no positive whole number", "write 1, or leave it empty"),
     "metric": one_of(tuple(METRICS)),
     "value": _value,
-    "source_repo": _repo,
+    "source_repo": repository,
     "source_path": _path,
     "source_commit": _commit,
     "source_date": date,
