@@ -20,7 +20,13 @@ from harness.measure.link import Agent, Local
 from harness.spec import Zoo
 
 BARE = Path(__file__).with_name("bare.py")
+SOCBENCH = Path(sys.executable).with_name("socbench")
 IMAGE = {"mean": [0.5] * 3, "std": [0.5] * 3, "top": 1}
+
+
+def run(*command: str, **environment: str) -> None:
+    """One command of socbench, which must succeed."""
+    subprocess.run([SOCBENCH, *command], check=True, capture_output=True, env={**os.environ, **environment})
 
 
 def conv_net(path: Path, size: int, width: int, depth: int) -> Path:

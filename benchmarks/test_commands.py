@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-ROOT = Path(__file__).parents[1]
-SOCBENCH = Path(sys.executable).with_name("socbench")
-
-
-def run(*command: str, **environment: str) -> None:
-    subprocess.run([SOCBENCH, *command], check=True, capture_output=True, env={**os.environ, **environment})
+from benchmarks.rigs import SOCBENCH, run
+from harness.store import Store
+from tests.records import llama_record, make_record, offline_record, whisper_record
 
 
 @pytest.mark.parametrize(("command", "bound"), [("--help", 0.15), ("list workloads", 0.3)])
@@ -39,8 +35,9 @@ def test_full_report(benchmark: Any, tmp_path: Path) -> None:
     """Every scenario, every SoC, and as many records as the default plan makes."""
     store = Store(tmp_path)
     with store.writing():
-        for one in sixteen_records():
-            store.add(one)
+        for at in range(4):
+            for made in (make_record, whisper_record, llama_record, offline_record):
+                store.add(made(precision=f"p{at}", run_id=f"{made.__name__}-{at}"))
     benchmark.pedantic(lambda: run("report", "--results", str(tmp_path)), rounds=3, warmup_rounds=1)
     middle, size = statistics.median(benchmark.stats.stats.data), (tmp_path / "report.html").stat().st_size
     benchmark.extra_info.update(what=f"full report of 16 records, {size / 1e6:.1f} MB, median of 3", value=middle, unit="s", bound=10.0)

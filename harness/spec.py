@@ -10,6 +10,7 @@ import ast
 import difflib
 import hashlib
 import re
+from enum import Enum
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from harness.errors import SpecError, UsageError
+from harness.words import LANGUAGES
 
 
 class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,18 +145,88 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Spec = TypeVar("Spec", bound=msgspec.Struct)
 
 
-def _known_keys(kind: Any, path: list[str]) -> list[str]:
-    """The keys that the struct at `path` below `kind` allows."""
-    for step in path:
-        if step == "[...]":
+def _steps(at: str) -> list[str]:
+    """A place as msgspec names it, step by step: "limits[0].reason" -> limits, [0], reason."""
+    return [part for part in at.replace("[", ".[").split(".") if part]
+
+
+def _kind_at(kind: Any, steps: list[str]) -> Any:
+    """The type that stands at `steps` below the struct `kind`: of a list or a table "[...]" the type of its members."""
+    for step in steps:
+        if step.startswith("["):
             kind = kind.__args__[-1] if hasattr(kind, "__args__") else kind
             continue
-        info = {field.name: field.type for field in msgspec.structs.fields(kind)}
-        kind = info.get(step, kind)
-        arguments = [one for one in getattr(kind, "__args__", ()) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
-        if not hasattr(kind, "__struct_fields__") and arguments:
-            kind = arguments[-1]
-    return list(getattr(kind, "__struct_fields__", ()))
+        if not hasattr(kind, "__struct_fields__"):
+            kind = next((one for one in getattr(kind, "__args__", ()) if hasattr(one, "__struct_fields__")), kind)
+        kind = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(step, kind) if hasattr(kind, "__struct_fields__") else Any
+    return kind
+
+
+def _known_keys(kind: Any) -> list[str]:
+    """The keys that a struct, or what holds structs, allows; of a text in every language the languages."""
+    structs = [one for one in (kind, *getattr(kind, "__args__", ())) if hasattr(one, "__struct_fields__")]
+    return list(structs[0].__struct_fields__) if structs else list(LANGUAGES) if kind == dict[str, str] else []
+
+
+def _pattern(name: str, kind: Any, *, inline: bool) -> str:
+    """How a key of that type is written: `reason = { en = ..., zh = ... }`, or as a table of its own unless it is to stand `inline`."""
+    origin = getattr(kind, "__origin__", kind)
+    if keys := _known_keys(kind):
+        struct = next((one for one in (kind, *getattr(kind, "__args__", ())) if hasattr(one, "__struct_fields__")), None)
+        filled = [f"{one} = ..." for one in keys if struct is None or one in _required(struct)]
+        if inline:
+            return f"{name} = {{ {', '.join(filled)} }}"
+        return f"{f'[[{name}]]' if origin is list else f'[{name}]'} and below it {_and(filled)}"
+    if origin is dict:
+        return f"[{name}] and below it a line KEY = ... for each"
+    return f"{name} = {'[...]' if origin is list else '...' if kind in (int, float, bool) else chr(34) + '...' + chr(34)}"
+
+
+def _required(struct: Any) -> list[str]:
+    return [one.name for one in msgspec.structs.fields(struct) if one.required]
+
+
+def _and(items: list[str]) -> str:
+    return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def _told(message: str) -> str:
+    """What msgspec says, in the words of TOML: a struct or mapping is a table there."""
+    return message.split(" - at", maxsplit=1)[0].replace("Object missing", "missing").replace("`object`", "a table").replace("`array`", "a list")
+
+
+def _fix(kind: Any, at: str, message: str) -> str:
+    """What to write instead of what a ValidationError complains about at the key `at` of the struct `kind`."""
+    steps = _steps(at)
+    inline = any(one.startswith("[") for one in steps)
+    here = _kind_at(kind, steps)
+    if missing := re.search(r"missing required field `([^`]+)`", message):
+        name = missing.group(1)
+        of = _kind_at(kind, [*steps, name])
+        return f"add it: {_pattern(name if inline or not at else f'{at}.{name}', of, inline=inline)}"
+    if wrong := re.match(r"Invalid enum value '([^']*)'", message):
+        allowed = [str(one.value) for one in here] if isinstance(here, type) and issubclass(here, Enum) else []
+        close = difflib.get_close_matches(wrong.group(1), allowed, 1, 0.7)
+        return f"{f'did you mean {close[0]!r}? ' if close else ''}write one of {', '.join(allowed)}"
+    wanted, got = (re.search(rf"{word} `([^`]+)`", message) for word in ("Expected", "got"))
+    if not (wanted and got):
+        return "correct this key"
+    if wanted.group(1) == "object" and not at.endswith("]"):
+        return f"write it as a table: {_pattern(steps[-1] if inline else at, here, inline=inline)}"
+    if wanted.group(1) == "array" and _known_keys(here):
+        return f"write a table for each: {_pattern(steps[-1] if inline else at, here, inline=False)}"
+    return f"write {' or '.join(_SHAPES.get(one, one) for one in wanted.group(1).split(' | ') if one != 'null')}"
+
+
+_SHAPES = {
+    "str": 'text in quotes: "..."',
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list: [...]",
+    "object": "a table",
+}
+"""What to write for each type, by the name msgspec has for it."""
 
 
 def read_spec(path: Path, kind: type[Spec]) -> Spec:
@@ -171,9 +243,9 @@ def read_spec(path: Path, kind: type[Spec]) -> Spec:
         at = where.group(1) if where else ""
         unknown = re.search(r"unknown field `([^`]+)`", message)
         if not unknown:
-            raise SpecError(f"{path}: {f'key {at!r}: ' if at else ''}{message.split(' - at', maxsplit=1)[0]}", "correct this key") from error
+            raise SpecError(f"{path}: {f'key {at!r}: ' if at else ''}{_told(message)}", _fix(kind, at, message)) from error
         key = f"{at}.{unknown.group(1)}" if at else unknown.group(1)
-        known = _known_keys(kind, [part for part in at.replace("[", ".[").split(".") if part])
+        known = _known_keys(_kind_at(kind, _steps(at)))
         close = difflib.get_close_matches(unknown.group(1), known, 1)
         fix = f"write {close[0]!r}" if close else f"remove it; known keys here: {', '.join(known)}"
         raise SpecError(f"{path}: unknown key {key!r}", fix) from error

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.decide.scenario.amounts import EXAMPLES, parse
+from harness.decide.scenario.amounts import EXAMPLES, SAMPLES, parse
 from harness.decide.shown import value_text
 from harness.decide.terms import METRICS, SAFETY
 from harness.errors import UsageError
@@ -41,7 +41,16 @@ SAYINGS = [
     ("600 GOPS", "tops", 6e11),
     ("10 years", "longevity", 10.0),
     ("10years", "longevity", 10.0),
+    ("10 y", "longevity", 10.0),
+    ("10 yr", "longevity", 10.0),
+    ("10yrs", "longevity", 10.0),
+    ("10 a", "longevity", 10.0),
+    ("1 year", "longevity", 1.0),
+    ("20 t/s", "decode:llama-3.2-1b", 20.0),
+    ("20 token/s", "decode:llama-3.2-1b", 20.0),
+    ("20 tokens/s", "decode:llama-3.2-1b", 20.0),
     ("-40 C", "temperature_min", -40.0),
+    ("-40 degC", "temperature_min", -40.0),
     ("-40 °C", "temperature_min", -40.0),
     ("−40C", "temperature_min", -40.0),
     ("85C", "temperature_max", 85.0),
@@ -55,6 +64,11 @@ SAYINGS = [
     ("ASIL-B", "safety", 2.0),
     ("asil b", "safety", 2.0),
     ("SIL-2", "safety", 2.0),
+    ("sil2", "safety", 2.0),
+    ("ASIL_B", "safety", 2.0),
+    ("B", "safety", 2.0),
+    ("ASIL-B / SIL-2", "safety", 2.0),
+    ("ASIL-B/SIL-2", "safety", 2.0),
     ("SIL-1", "safety", 1.0),
     ("ASIL-C", "safety", 3.0),
     ("ASIL-D", "safety", 4.0),
@@ -118,6 +132,8 @@ def test_the_example_of_every_question_asked_of_a_soc_can_be_written(metric: str
         ("5 W", "can_fd", "can_fd: '5 W' has the unit 'W'", "write a number without a unit"),
         ("2", "safety", "safety: '2' is not known", "write a level such as ASIL-B or SIL-2"),
         ("SIL-4", "safety", "safety: 'SIL-4' is not known", "write a level such as ASIL-B or SIL-2"),
+        ("ASIL-B / SIL-3", "safety", "safety: 'ASIL-B / SIL-3' is not known", "write a level such as ASIL-B or SIL-2"),
+        ("ASIL-", "safety", "safety: 'ASIL-' is not known", "write a level such as ASIL-B or SIL-2"),
         ("maybe", "w4a16", "w4a16: 'maybe' is not known", "write yes or no"),
         ("1e999 W", "power", "power: '1e999 W' is too large", "write a power such as 15 W"),
         ("", "power", "power: '' is not a power", "write a power such as 15 W"),
@@ -155,8 +171,14 @@ def test_a_memory_size_as_the_report_shows_it_can_be_written(value: float) -> No
 
 
 @pytest.mark.parametrize("level", range(len(SAFETY)))
-def test_a_level_of_safety_can_be_written_by_each_of_its_names(level: int) -> None:
-    assert [asked(name, "safety") for name in value_text(level, "safety").split(" / ")] == [level] * len(SAFETY[level].split(" / "))
+def test_a_level_of_safety_can_be_written_as_it_is_shown_and_by_each_of_its_names(level: int) -> None:
+    shown = value_text(level, "safety")
+    assert {asked(name, "safety") for name in (shown, shown.replace(" ", ""), *shown.split(" / "))} == {float(level)}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_there_is_a_sample_for_every_question_that_can_be_read(metric: str) -> None:
+    assert math.isfinite(asked(SAMPLES[metric], metric))
 
 
 @given(st.floats(1e-3, 1e3))

@@ -109,12 +109,12 @@ def test_weights_can_be_taken_exactly_as_written(tmp_path: Path) -> None:
 
 
 MISTAKES = [
-    (HEAD + LIMITS, "required field `criteria`", ""),
+    (HEAD + LIMITS, "required field `criteria`", "add it: [[criteria]] and below it metric = ..., "),
     (HEAD + "criteria = []", "criteria: there is none", "add at least one"),
     (HEAD + LIMITS.replace("at_most", "atmost") + CRITERIA, "unknown key 'limits[0].atmost'", "write 'at_most'"),
     (HEAD + CRITERIA.replace("weight = 3", "wieght = 3"), "unknown key 'criteria[0].wieght'", "write 'weight'"),
     (HEAD.replace("title", "titel") + CRITERIA, "unknown key 'titel'", "write 'title'"),
-    ('roles = ["sock"]\n' + HEAD + CRITERIA, "key 'roles[0]'", ""),
+    ('roles = ["sock"]\n' + HEAD + CRITERIA, "key 'roles[0]'", "write one of soc, accelerator, "),
     ("roles = []\n" + HEAD + CRITERIA, "roles: empty", "write one or more of soc, "),
     ("concentration = 0\n" + HEAD + CRITERIA, "concentration = 0", "12 for weights"),
     ("concentration = nan\n" + HEAD + CRITERIA, "concentration = nan", "12 for weights"),
@@ -147,8 +147,13 @@ MISTAKES = [
     (HEAD + LIMITS.replace('at_most = "15 W"', "") + CRITERIA, "limits: power: no at_most", "at_most = ..."),
     (HEAD + LIMITS.replace('"15 W"', '"15 W"\nat_least = "3 W"') + CRITERIA, "limits: power: at_least: of power, lower is better", "at_most"),
     (HEAD + LIMITS.replace('"published"', '"estimated"') + CRITERIA, "accept = 'estimated': an estimate never meets a limit", "claimed"),
-    (HEAD + LIMITS.replace('"published"', '"sure"') + CRITERIA, "key 'limits[1].accept'", ""),
-    (HEAD + LIMITS.replace('"15 W"', "true") + CRITERIA, "key 'limits[0].at_most'", ""),
+    (HEAD + LIMITS.replace('"published"', '"sure"') + CRITERIA, "key 'limits[1].accept'", "write one of measured, published, "),
+    (HEAD + LIMITS.replace('"15 W"', "true") + CRITERIA, "key 'limits[0].at_most'", "write a number or text"),
+    (
+        HEAD.replace('title = { en = "A test", zh = "测试" }', 'title = "A test"') + CRITERIA,
+        "key 'title'",
+        "[title] and below it en = ... and zh = ...",
+    ),
     (HEAD + "criteria = [", "not valid TOML", "mend the syntax"),
 ]
 
@@ -338,6 +343,51 @@ def test_a_new_limit_goes_the_way_of_its_metric_and_takes_the_only_workload_ther
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "said", "identity"),
+    [
+        ("fps", "60", "rate:yolov8n"),
+        ("FPS:yolov8n", "60", "rate:yolov8n"),
+        ("tdp", "8W", "power"),
+        ("cost", "99USD", "price"),
+        ("ram", "4GB", "memory"),
+        ("asil", "B", "safety"),
+        ("sil", "2", "safety"),
+        ("video-decode", "4K60", "video_decode"),
+        ("tokens-per-second:llama-3.2-3b", "9", "decode:llama_3_2_3b"),
+        ("tokens_per_second:llama_3_2_3b", "9", "decode:llama_3_2_3b"),
+        ("latency:whisper-tiny", "9", "latency:whisper-tiny"),
+        ("latency:whisper_tiny", "9", "latency:whisper_tiny"),
+    ],
+)
+def test_a_limit_may_go_by_another_name(doorbell: Scenario, key: str, said: str, identity: str) -> None:
+    unit = {"rate": "fps", "decode": "tok/s", "latency": "ms"}.get(identity.partition(":")[0], "")
+    after = changed(doorbell, {key: said + unit}, workloads={"llama_3_2_3b", "whisper-tiny", "whisper_tiny"})
+    assert {one.id for one in after.limits if one.reason["en"] == "Stated on the command line."} == {identity}
+
+
+def test_both_names_of_a_safety_level_are_the_level(doorbell: Scenario) -> None:
+    bounds = [changed(doorbell, {key: said}).limits[-1].bound for key, said in (("asil", "B"), ("sil", "2"), ("safety", "ASIL-B / SIL-2"))]
+    assert bounds == [2.0, 2.0, 2.0]
+
+
+def test_a_name_that_is_a_unit_says_the_unit_of_a_bare_number(doorbell: Scenario) -> None:
+    asked = {"fps": "60", "tokens_per_second:llama-3.2-1b": "7.5"}
+    assert [one.bound for one in changed(doorbell, asked).limits] == [15.0, 60.0, 7.5]
+
+
+def test_a_limit_and_a_weight_are_found_by_another_name(doorbell: Scenario) -> None:
+    after = changed(doorbell, {"fps": "none", "tdp": "none"}, {"cost": "0", "latency:YOLOv8n": 7})
+    assert after.limits == []
+    assert {one.id: one.weight for one in after.criteria} == {"latency:yolov8n": 7.0, "latency:resnet50": 2.0}
+
+
+def test_another_name_of_a_question_asked_of_several_workloads_needs_the_workload() -> None:
+    with pytest.raises(UsageError, match="fps: which workload") as caught:
+        changed(get("vision-gateway"), weights={"fps": 3})
+    assert caught.value.fix == "write one of rate:yolov8n, rate:resnet50"
+
+
 def test_a_weight_is_changed_and_zero_leaves_its_criterion_out(doorbell: Scenario) -> None:
     after = changed(doorbell, weights={"price": "4", "latency:resnet50": 0})
     assert {one.id: one.weight for one in after.criteria} == {"latency:yolov8n": 3.0, "price": 4.0}
@@ -352,6 +402,9 @@ def test_nothing_changed_is_the_same_scenario(doorbell: Scenario) -> None:
     ("limits", "weights", "what", "fix"),
     [
         ({"powr": "15W"}, {}, "unknown limit 'powr'", "did you mean 'power'? known: latency, "),
+        ({"powr": "15W"}, {}, "unknown limit 'powr'", "can_fd  (socbench list limits)"),
+        ({"tpd": "15W"}, {}, "unknown limit 'tpd'", "did you mean 'tdp'? known: "),
+        ({"latency:resnet50": "none"}, {}, "this scenario has no limit 'latency:resnet50'", "it has: power, rate:yolov8n"),
         ({"power": "15"}, {}, "power: '15' has no unit", "write a power such as 15 W"),
         ({"power:yolov8n": "15W"}, {}, "power:yolov8n: power is a property of the part", "write power=15W"),
         ({"latency": "15ms"}, {}, "latency: which workload?", "write one of latency:yolov8n, latency:resnet50"),

@@ -9,12 +9,15 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.cli import main
 from harness.decide.scenario import get, known
+from harness.decide.shown import value_text
+from harness.decide.terms import METRICS
 from harness.store import Store
 from tests import lab
 from tests.facts import SHIPPED
@@ -60,8 +63,9 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _elsewhere(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A folder without results, so that nothing measured on this machine is in the answers."""
-    with contextlib.chdir(tmp_path_factory.mktemp("elsewhere")):
+    """A folder without results, so that nothing measured on this machine is in the answers, and room for all columns."""
+    with contextlib.chdir(tmp_path_factory.mktemp("elsewhere")), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "999")
         yield
 
 
@@ -89,35 +93,87 @@ def test_select_begins_with_the_scenario_and_the_answer(text: str, document: dic
     lines = text.splitlines()
     assert lines[0] == scenario.title["en"]
     assert lines[1] == scenario.product["en"]
+    assert lines[2].startswith("Limits: memory ≥ 8.00\u2009GiB, decode rate of llama-3.2-1b ≥ ")
+    assert "(yours)" not in text
     decision = document["decision"]
     first = decision["shortlist"][0] if decision["word"] == "shortlist" else decision["leader"]
-    assert SHIPPED.socs[first].name in lines[3]
+    assert SHIPPED.socs[first].name in lines[4]
 
 
 def test_select_prints_a_table_of_the_ranking_with_every_limit_and_criterion(text: str, document: dict[str, Any]) -> None:
     lines = text.splitlines()
     at = next(at for at, line in enumerate(lines) if line.startswith("SoC "))
     head, ranked = re.split(r" {2,}", lines[at]), [re.split(r" {2,}", line.strip()) for line in lines[at + 2 : at + 14]]
-    assert head[:3] == ["SoC", "P(best)", "P(feasible)"]
-    assert len(head) == 3 + len({one.id for one in get("edge-llm").limits} | {one.id for one in get("edge-llm").criteria})
+    assert lines[at - 1] == "by expected value: the mean over the draws, nothing where a limit fails"
+    assert head[:4] == ["SoC", "value", "P(best)", "P(feasible)"]
+    assert len(head) == 4 + len({one.id for one in get("edge-llm").limits} | {one.id for one in get("edge-llm").criteria})
     left = [one for one in entries(document) if not one["ruled_out"]]
     assert [row[0] for row in ranked] == [SHIPPED.socs[one["soc"]].name for one in left[:12]]
-    assert [row[1] for row in ranked] == [f"{one['best']:.2f}" for one in left[:12]]
+    assert [row[1] for row in ranked] == [f"{one['score']:.2f}" for one in left[:12]]
+    assert [row[2] for row in ranked] == [f"{one['best']:.2f}" for one in left[:12]]
     assert all(len(row) == len(head) for row in ranked)
-    assert all(re.search(" [✓✗?]$", row[3]) for row in ranked), "a limit says whether it is met"
+    assert all(re.search(" [✓✗?]$", row[4]) for row in ranked), "a limit says whether it is met"
     assert f"and {len(left) - 12} more SoCs; --json has all" in text
 
 
 def test_select_names_what_is_ruled_out_by_which_limit_and_explains_its_signs(text: str, document: dict[str, Any]) -> None:
     out = [one for one in entries(document) if one["ruled_out"]]
     assert f"ruled out ({len(out)}):" in text
-    below = text.partition("ruled out (")[2]
+    line = re.search(r"^  by memory \(≥ 8\.00\u2009GiB\): (.*)$", text.partition("ruled out (")[2], re.MULTILINE)
+    assert line
     for one in out:
-        limit = next(finding["limit"] for finding in one["findings"] if finding["state"] == "not met")
-        assert re.search(rf"^  by {re.escape(limit)}: .*{re.escape(SHIPPED.socs[one['soc']].name)}", below, re.MULTILINE)
+        value = next(finding["cell"]["value"] for finding in one["findings"] if finding["limit"] == "memory")
+        assert f"{SHIPPED.socs[one['soc']].name} {value_text(value, 'memory')}" in line[1]
     for sign in "●◐○◌≈–✓✗?":
         assert sign in text.splitlines()[-2]
     assert re.search(r"socbench explain edge-llm [\w-]+$", text.strip())
+
+
+def test_of_many_that_a_limit_rules_out_the_six_nearest_are_named() -> None:
+    words = ("select", "edge-llm", "--limit", "memory=128GB")
+    line = re.search(r"^  by memory \(≥ 128\u2009GiB\): (.*) and (\d+) more$", said(*words), re.MULTILINE)
+    assert line
+    values = {}
+    for one in entries(strict(said(*words, "--json"))):
+        first = next((finding for finding in one["findings"] if finding["state"] == "not met"), None)
+        if first and first["limit"] == "memory":
+            values[SHIPPED.socs[one["soc"]].name] = first["cell"]["value"]
+    nearest = sorted(values, key=lambda name: (-values[name], f"{name} "))[:6]
+    assert line[1] == ", ".join(f"{name} {value_text(values[name], 'memory')}" for name in nearest)
+    assert int(line[2]) == len(values) - 6
+
+
+def test_select_says_how_to_run_the_leader(text: str, document: dict[str, Any]) -> None:
+    leader = next(one for one in entries(document) if one["soc"] == document["decision"]["leader"])
+    line = next(one for one in text.splitlines() if one.startswith("  Run it with: "))
+    assert line.endswith(f"({SHIPPED.socs[leader['soc']].name})")
+    for workload, option in leader["options"].items():
+        assert f"{workload}: {option['runtime']}, {option['precision']} on {option['compute_unit']}" in line
+
+
+def test_select_says_how_many_are_not_compared_unless_some_are_named(text: str) -> None:
+    roles = Counter(one.role.value for one in SHIPPED.socs.values())
+    counts = f"{roles['accelerator']} accelerator, {roles['card']} card, {roles['mcu']} mcu"
+    assert f"\nnot compared, since the scenario takes only soc: {counts}; --soc NAME compares one all the same\n" in text
+    assert "not compared" not in said("select", "edge-llm", *FEW)
+
+
+def test_select_explains_its_numbers_in_two_lines_before_the_signs(text: str) -> None:
+    first, second = text.splitlines()[-4:-2]
+    assert first.startswith("P(best): ")
+    assert "; P(feasible): " in first
+    assert second.startswith("value: ")
+
+
+def test_a_limit_of_the_command_line_is_marked_as_the_readers_own() -> None:
+    found = said("select", "vision-gateway", "--limit", "tdp=8W", "--limit", "asil=B", "--limit", "decode:llama-3.2-3b=5t/s", *FEW)
+    line = found.splitlines()[2].replace("\u2009", " ")
+    yours = "power ≤ 8.00 W (yours), functional safety ≥ ASIL-B / SIL-2 (yours), decode rate of llama_3_2_3b ≥ 5.00 /s (yours)"
+    assert line == f"Limits: throughput of yolov8n ≥ 30.0 /s, {yours}"
+
+
+def test_a_question_without_limits_says_so() -> None:
+    assert "\nLimits: none\n" in said("select", "vision-gateway", "--limit", "fps=none", "--limit", "power=none", *FEW)
 
 
 def test_the_json_document_has_the_scenario_and_every_entry_in_full(document: dict[str, Any]) -> None:
@@ -159,12 +215,25 @@ def test_a_limit_and_a_weight_of_the_command_line_change_the_question() -> None:
     assert "price" not in weights
 
 
-def test_a_narrow_terminal_gets_fewer_columns_and_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "70")
-    found = said("select", "edge-llm", *FEW, terminal=True)
+@pytest.mark.parametrize(("columns", "terminal"), [(70, True), (80, False), (100, False)])
+def test_every_line_fits_the_columns_there_are(monkeypatch: pytest.MonkeyPatch, columns: int, terminal: bool) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    found = said("select", "vision-gateway", terminal=terminal)
+    assert [line for line in found.splitlines() if len(line) > columns] == []
     head = next(line for line in found.splitlines() if line.startswith("SoC "))
     assert 3 < len(re.split(r" {2,}", head)) < 10
     assert re.search(r"and \d+ more columns; --json has all", found)
+
+
+def test_a_pipe_has_160_columns() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [sys.executable, "-m", "harness", "select", "vision-gateway"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
+    assert 120 < max(len(line) for line in done.stdout.splitlines()) <= 160
+
+
+def test_an_interval_of_the_table_has_its_unit_once() -> None:
+    assert re.search(r"≈ [\d.]+\u2009/s \([\d.\u2009]+–[\d.\u2009]+\)", said("select", "vision-gateway"))
 
 
 def test_a_scenario_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
@@ -177,8 +246,8 @@ def test_a_scenario_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
 
 def test_when_nothing_can_meet_the_limits_the_answer_says_so() -> None:
     found = said("select", "edge-llm", "--limit", "memory=900GB", *FEW)
-    assert "ruled out (3):\n  by memory: " in found
-    assert "P(best)  P(feasible)" not in found, "there is no table without a row"
+    assert "ruled out (3):\n  by memory (≥ 900\u2009GiB): " in found
+    assert "P(best)" not in found, "there is no table without a row, and no legend of it"
 
 
 # --- requests that cannot be carried out -----------------------------------------------------------------------------------------------
@@ -188,7 +257,7 @@ def test_when_nothing_can_meet_the_limits_the_answer_says_so() -> None:
     ("words", "parts"),
     [
         (("edge-lm",), ("unknown scenario 'edge-lm'", "did you mean 'edge-llm'?")),
-        (("edge-llm", "--limit", "powr=3W"), ("--limit", "'powr'", "did you mean 'power'?")),
+        (("edge-llm", "--limit", "powr=3W"), ("--limit", "'powr'", "did you mean 'power'?", "socbench list limits")),
         (("edge-llm", "--limit", "power"), ("--limit power: not NAME=VALUE", "--limit power=15W")),
         (("edge-llm", "--limit", "power="), ("--limit power=: not NAME=VALUE", "--limit power=15W")),
         (("edge-llm", "--limit", "power=3X"), ("--limit", "'3X'", "15 W")),
@@ -289,9 +358,30 @@ def test_explain_says_how_many_figures_were_not_taken_and_all_lists_each_with_it
     assert left
     every = said("explain", "vision-gateway", "RK3588", "--all")
     assert "--all lists them" not in every
-    told = re.findall(r"^      not taken \w+: (.*)$", every, re.MULTILINE)
+    told = re.findall(r"^      not taken \w+, \S.*?: (.*)$", every, re.MULTILINE)
     assert len(told) == sum(left) + len(re.findall(r"^      not taken ", explained, re.MULTILINE))
     assert all(told)
+
+
+def test_explain_gives_the_sources_of_a_cell_once(explained: str) -> None:
+    limits, _, criteria = explained.partition("\nCriteria\n")
+    assert re.search(r"^  power: .*\n      .* published, .*, as above\n  \w", criteria, re.MULTILINE)
+    sources = re.findall(r"^      source \w+: .*$", limits, re.MULTILINE)
+    assert sources
+    assert [one for one in sources if one in criteria] == []
+
+
+def test_explain_says_what_a_figure_and_a_fact_that_were_not_taken_say() -> None:
+    every = said("explain", "vision-gateway", "RK3588", "--all")
+    assert re.search(r"^      not taken p\w+, \d+\.\d\u2009ms: ", every, re.MULTILINE)
+    assert re.search(r"^      not taken f\w+, \d+ USD: ", every, re.MULTILINE)
+
+
+def test_swapped_arguments_are_answered_with_the_command_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "the arguments are swapped\n  fix: write socbench explain vision-gateway rk3588\n" in refused(
+        capsys, "explain", "rk3588", "vision-gateway"
+    )
+    assert "write socbench explain mine.toml rk3588" in refused(capsys, "explain", "rk3588", "mine.toml")
 
 
 def test_explain_of_what_is_ruled_out_names_the_limit_and_what_would_bring_it_back() -> None:
@@ -334,6 +424,15 @@ def test_list_scenarios_names_each_with_its_limits_and_criteria() -> None:
         scenario = get(one["id"])
         assert one["title"] == scenario.title["en"]
         assert one["criteria"].split(", ") == [goal.id for goal in scenario.criteria]
+
+
+def test_list_limits_names_every_question_with_an_example_that_can_be_asked() -> None:
+    found = strict(said("list", "limits", "--json"))
+    assert [one["id"] for one in found] == list(METRICS) == [row[0] for row in table(said("list", "limits"))]
+    words = [word for one in found for word in ("--limit", one["example"])]
+    limits = strict(said("select", "edge-llm", *words, *FEW, "--json"))["scenario"]["limits"]
+    assert {one["metric"] for one in limits} == set(METRICS)
+    assert {one["of"] for one in found} == {"workload", "part"}
 
 
 def test_list_socs_names_the_catalogue_and_what_a_folder_of_ones_own_adds(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.decide.scenario.sheet import Sheet
+from harness.decide.terms import Role
 from harness.errors import SpecError, UsageError
 from harness.spec import Target, Workload, Zoo, home, read_spec, uses
 from tests.lab import PACK
@@ -131,6 +133,52 @@ def test_an_unknown_key_that_resembles_nothing_is_answered_with_all_known_ones(t
     assert "remove it" in error.fix
     assert "min_count, min_seconds, max_seconds" in error.fix
     assert "title" not in error.fix, "only the keys of that table"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "fix"),
+    [
+        (
+            'stop = "soon"',
+            "key 'stop': Expected a table, got `str`",
+            "write it as a table: [stop] and below it min_count = ... and min_seconds = ...",
+        ),
+        ('options = "many"', "key 'options': Expected a table, got `str`", "write it as a table: [options] and below it a line KEY = ... for each"),
+        (
+            "[pretrained]\nbytes = 1",
+            "key 'pretrained': Expected a list, got a table",
+            "write a table for each: [[pretrained]] and below it repo = ..., ",
+        ),
+        ("inputs = 3", "key 'inputs': Expected a list, got `int`", "write a list: [...]"),
+        ("inputs = [3]", "key 'inputs[0]': Expected `str`, got `int`", 'write text in quotes: "..."'),
+        ("[stop]\nmin_count = 1.5", "key 'stop.min_count': Expected `int`, got `float`", "write a whole number"),
+        ("[stop]\nmin_count = 1", "key 'stop': missing required field `min_seconds`", "add it: stop.min_seconds = ..."),
+        ("[[pretrained]]\nrepo = 'a/b'", "key 'pretrained[0]': missing required field `revision`", 'add it: revision = "..."'),
+        ("", "missing required field `title`", 'add it: title = "..."'),
+    ],
+)
+def test_a_value_of_the_wrong_shape_and_a_missing_one_are_answered_with_how_to_write_it(tmp_path: Path, text: str, what: str, fix: str) -> None:
+    path = tmp_path / "thing.toml"
+    path.write_text(text)
+    error = refusal(lambda: read_spec(path, Workload))
+    assert error.what == f"{path}: {what}"
+    assert error.fix.startswith(fix)
+
+
+def test_a_text_in_every_language_is_written_as_a_table_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('title = "A doorbell"')
+    assert refusal(lambda: read_spec(path, Sheet)).fix == "write it as a table: [title] and below it en = ... and zh = ..."
+    path.write_text('[[limits]]\nmetric = "power"\nreason = "It is on a battery."')
+    assert refusal(lambda: read_spec(path, Sheet)).fix == "write it as a table: reason = { en = ..., zh = ... }"
+
+
+def test_a_value_that_is_none_of_the_allowed_ones_is_answered_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('roles = ["sock"]')
+    assert refusal(lambda: read_spec(path, Sheet)).fix == f"did you mean 'soc'? write one of {', '.join(Role)}"
+    path.write_text('roles = ["person"]')
+    assert refusal(lambda: read_spec(path, Sheet)).fix == f"write one of {', '.join(Role)}"
 
 
 def test_options_of_a_task_are_its_own_business(tmp_path: Path) -> None:

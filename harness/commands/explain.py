@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.select import add_question, document, market_of, scenario_of
+from harness.commands.select import add_question, document, question
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Decide, and print one entry in full."""
-    scenario = scenario_of(arguments)
-    market = market_of(arguments)
+    _in_order(arguments)
+    scenario, market = question(arguments)
     soc = market.catalogue.find(arguments.soc)
     decision = market.decide(scenario)
     entry = next((one for one in decision.entries if one.soc == soc.id), None)
@@ -61,13 +61,23 @@ def run(arguments: argparse.Namespace) -> int:
     out.write(f"{soc.name} in: {scenario.title['en']}\n")
     state = "ruled out" if entry.ruled_out else f"place {place} of {len(decision.entries)}"
     out.write(f"{state}; P(best) {entry.best:.2f}, P(feasible) {entry.feasible:.2f}, in {decision.draws} draws\n")
-    _limits(market, scenario, entry, arguments.all)
-    _criteria(market, scenario, entry, arguments.all)
+    told: list[Cell] = []
+    _limits(market, scenario, entry, told, everything=arguments.all)
+    _criteria(market, scenario, entry, told, everything=arguments.all)
     _change(decision, entry)
     return 0
 
 
-def _limits(market: Market, scenario: Any, entry: Entry, everything: bool) -> None:
+def _in_order(arguments: argparse.Namespace) -> None:
+    """Raise UsageError where the scenario stands where the SoC should."""
+    from harness.decide.scenario import known
+
+    scenarios = known()
+    if (arguments.soc in scenarios or arguments.soc.endswith(".toml")) and arguments.scenario not in scenarios:
+        raise UsageError("the arguments are swapped", f"write socbench explain {arguments.soc} {arguments.scenario}")
+
+
+def _limits(market: Market, scenario: Any, entry: Entry, told: list[Cell], *, everything: bool) -> None:
     from harness.words import say
 
     out = sys.stdout
@@ -79,10 +89,10 @@ def _limits(market: Market, scenario: Any, entry: Entry, everything: bool) -> No
         out.write(f"  {sign} {one.limit}: {one.state}, P {one.probability:.2f}\n      {say(one.why.key, 'en', **one.why.values)}\n")
         if why := reasons[one.limit].reason.get("en"):
             out.write(f"      asked because: {why}\n")
-        _cell(market, one.cell, everything)
+        _cell(market, one.cell, told, everything=everything)
 
 
-def _criteria(market: Market, scenario: Any, entry: Entry, everything: bool) -> None:
+def _criteria(market: Market, scenario: Any, entry: Entry, told: list[Cell], *, everything: bool) -> None:
     from harness.decide.shown import value_text
 
     out = sys.stdout
@@ -95,17 +105,22 @@ def _criteria(market: Market, scenario: Any, entry: Entry, everything: bool) -> 
         out.write(
             f"  {one.criterion}: utility {one.utility:.2f}, weight {goal.weight / total:.0%}, contributes {one.contribution:.2f}  ({anchors})\n"
         )
-        _cell(market, one.cell, everything)
+        _cell(market, one.cell, told, everything=everything)
 
 
-def _cell(market: Market, cell: Cell, everything: bool) -> None:
+def _cell(market: Market, cell: Cell, told: list[Cell], *, everything: bool) -> None:
+    """What is known, and from where; of a cell that has been `told` already only that."""
     from harness.decide.shown import cell_text
     from harness.words import say
 
     out = sys.stdout
     option = f"  [{cell.option.runtime}, {cell.option.precision}, {cell.option.compute_unit}]" if cell.option else ""
     spread = f", sd of the logarithm {cell.sigma:.2f}" if cell.sigma else ""
-    out.write(f"      {cell_text(cell)} {cell.evidence.kind.value}{spread}{option}\n")
+    again = cell in told
+    out.write(f"      {cell_text(cell)} {cell.evidence.kind.value}{spread}{option}{', as above' if again else ''}\n")
+    if again:
+        return
+    told.append(cell)
     for note in (*([cell.reason] if cell.reason else []), *cell.notes):
         out.write(f"      note: {say(note.key, 'en', **note.values)}\n")
     for identity in cell.figures:
@@ -114,9 +129,20 @@ def _cell(market: Market, cell: Cell, everything: bool) -> None:
         out.write(f"      source {identity}: {where}{f' ({source.date})' if source.date else ''}\n")
     shown = cell.lost if everything else cell.lost[:LOST] if len(cell.lost) <= LOST else ()
     for identity, why in shown:
-        out.write(f"      not taken {identity}: {why}\n")
+        out.write(f"      not taken {identity}{_stated(market, identity)}: {why}\n")
     if len(cell.lost) > len(shown):
         out.write(f"      {len(cell.lost)} other figures were not taken; --all lists them\n")
+
+
+def _stated(market: Market, identity: str) -> str:
+    """What the figure or fact `identity` says, after a comma; nothing where neither is known by that id."""
+    from harness.quantity import text
+
+    if figure := market.evidence.figures.get(identity):
+        return f", {text(figure.value, figure.unit)}"
+    if fact := market.facts.get(identity):
+        return f", {fact.value} {fact.unit}".rstrip()
+    return ""
 
 
 def _change(decision: Any, entry: Entry) -> None:

@@ -15,6 +15,7 @@ examples:
   socbench list metrics --json               with unit and formula, for a program
   socbench list targets --zoo my-pack/       and what a folder of your own adds
   socbench list scenarios                    what `socbench select` can answer
+  socbench list limits                       what may stand after --limit, with an example of each
   socbench list socs --evidence mine/        the catalogue, with what a folder of your own adds
 """
 
@@ -23,7 +24,7 @@ def add(commands: Any) -> None:
     """Define the command."""
     one = commands.add_parser(
         "list",
-        help="list targets, workloads, runtimes, metrics, scenarios or SoCs",
+        help="list targets, workloads, runtimes, metrics, scenarios, limits or SoCs",
         description="List what socbench knows.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -95,6 +96,19 @@ def _scenarios(_arguments: argparse.Namespace) -> list[dict[str, str]]:
     return rows
 
 
+def _limits(_arguments: argparse.Namespace) -> list[dict[str, str]]:
+    from harness.decide.scenario.amounts import SAMPLES
+    from harness.decide.terms import METRICS
+
+    workloads = {"decode": "llama-3.2-1b", "prefill": "llama-3.2-1b", "ttft": "llama-3.2-1b", "realtime_factor": "whisper-tiny"}
+    rows = []
+    for one in METRICS.values():
+        key = f"{one.id}:{workloads.get(one.id, 'yolov8n')}" if one.of == "workload" else one.id
+        row = {"id": one.id, "title": one.title["en"], "unit": one.unit.value, "better": one.better, "of": one.of}
+        rows.append({**row, "example": f"{key}={SAMPLES[one.id]}"})
+    return rows
+
+
 def _socs(arguments: argparse.Namespace) -> list[dict[str, str]]:
     from harness.decide.catalogue import Catalogue
     from harness.decide.market import folders
@@ -109,5 +123,6 @@ TABLES = {
     "runtimes": _runtimes,
     "metrics": _metrics,
     "scenarios": _scenarios,
+    "limits": _limits,
     "socs": _socs,
 }

@@ -46,3 +46,46 @@ def cell_text(cell: Cell) -> str:
     if cell.evidence.kind is Kind.ESTIMATED and cell.low is not None and cell.high is not None:
         return f"{sign} {shown} ({value_text(cell.low, cell.metric)} to {value_text(cell.high, cell.metric)})"
     return f"{shown} {sign}"
+
+
+def short_text(cell: Cell) -> str:
+    """A cell where there is little room, as in a table: `cell_text` with one unit for a value and its interval, and with ≤ and ≥."""
+    if cell.value is None:
+        return SIGNS[Kind.MISSING]
+    shown, sign = stated_text(cell), SIGNS[cell.evidence.kind]
+    if cell.evidence.kind is Kind.ESTIMATED and cell.floor == cell.value == cell.ceil and cell.low is not None and cell.high is not None:
+        return f"{sign} {shown} ({_range(cell.low, cell.high, cell.metric, unit=_parts(shown)[1])})"
+    return f"{shown} {sign}"
+
+
+def stated_text(cell: Cell) -> str:
+    """What is known of the value of a cell, without its evidence: "308 /s", "6.29–15.0 W", "≤ 141 USD"."""
+    if cell.value is None:
+        return "unknown"
+    shown = value_text(cell.value, cell.metric)
+    if cell.floor < cell.value < cell.ceil or (cell.floor == -float("inf") and cell.ceil == float("inf")):
+        return f"about {shown}"
+    if cell.floor < cell.value:
+        return _range(cell.floor, cell.value, cell.metric) if cell.floor > 0 else f"≤ {shown}"
+    return f"≥ {shown}" if cell.ceil > cell.value else shown
+
+
+def bound_text(value: float, metric: str) -> str:
+    """A limit: "≤ 15.0 W", "≥ 4K60"; of a question that is answered by yes or no, the answer."""
+    if metric == "w4a16":
+        return value_text(value, metric)
+    return f"{'≤' if METRICS[metric].better == 'lower' else '≥'} {value_text(value, metric)}"
+
+
+def _range(low: float, high: float, metric: str, unit: str | None = None) -> str:
+    """From `low` to `high`, with the unit once where both have the same, and not at all where that is `unit`."""
+    (first, left), (last, right) = _parts(value_text(low, metric)), _parts(value_text(high, metric))
+    if left != right:
+        return f"{value_text(low, metric)}–{value_text(high, metric)}"
+    return f"{first}–{last}" if right in (unit, "") else f"{first}–{last}{THIN_SPACE}{right}"
+
+
+def _parts(shown: str) -> tuple[str, str]:
+    """A value that is written with `value_text`: its number and its unit. A thin space also parts thousands."""
+    number, _, unit = shown.rpartition(THIN_SPACE)
+    return (shown, "") if not number or unit.replace(".", "").isdigit() else (number, unit)

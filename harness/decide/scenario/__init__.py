@@ -7,7 +7,7 @@ what it may hold. A command line may change limits and weights for one question.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,13 @@ from harness.spec import read_spec
 if TYPE_CHECKING:
     from harness.decide.demand import Demand
 
-_STATED = {"en": "Stated on the command line.", "zh": "由命令行给定。"}
+STATED = {"en": "Stated on the command line.", "zh": "由命令行给定。"}
 """The reason of a limit that is not in the file."""
+ALIASES = {
+    "fps": "rate", "tdp": "power", "tokens_per_second": "decode", "cost": "price", "ram": "memory", "asil": "safety", "sil": "safety",
+}  # fmt: skip
+"""What engineers also call a question, on a command line."""
+_IN_ALIAS = {"fps": "{} fps", "tokens-per-second": "{} tok/s", "sil": "SIL-{}"}
 
 
 class Scenario(Sheet, frozen=True, kw_only=True):
@@ -83,22 +88,29 @@ def get(name_or_path: str, folders: Iterable[Path] = ()) -> Scenario:
     return read(files[name_or_path])
 
 
-def changed(scenario: Scenario, limits: Mapping[str, str] | None = None, weights: Mapping[str, str | float] | None = None) -> Scenario:
+def changed(
+    scenario: Scenario,
+    limits: Mapping[str, str] | None = None,
+    weights: Mapping[str, str | float] | None = None,
+    workloads: Iterable[str] = (),
+) -> Scenario:
     """`scenario` with other limits and weights, as a command line states them: {"power": "15W", "latency:yolov8n": "20ms"}, {"latency": 3}.
 
-    A key is a metric, with ":workload" where more than one workload is asked about. A limit the scenario does not have is added, at most or at
-    least as the metric's nature is; "none" removes one. A weight of 0 leaves its criterion out. Raises UsageError.
+    A key is a metric or one of ALIASES, with ":workload" where more than one workload is asked about; in a workload ".", "-" and "_" are equal
+    where it is not the very id of one of the scenario or of `workloads`. A limit the scenario does not have is added, at most or at least as the
+    metric's nature is; "none" removes one. A weight of 0 leaves its criterion out. Raises UsageError.
     """
+    names = [*scenario.workloads, *sorted(workloads)]
     bounds = {one.id: one for one in scenario.limits}
     for key, said in (limits or {}).items():
         if said.strip().casefold() == "none":
-            del bounds[_one_of(key, bounds, "limit")]
+            del bounds[_one_of(key, bounds, "limit", names)]
         else:
-            limit = _limit(key, said, scenario)
+            limit = _limit(key, said, scenario, names)
             bounds[limit.id] = limit
     goals = {one.id: one for one in scenario.criteria}
     for key, stated in (weights or {}).items():
-        identity = _one_of(key, goals, "criterion")
+        identity = _one_of(key, goals, "criterion", names)
         weight = _weight(key, stated)
         if weight:
             goals[identity] = msgspec.structs.replace(goals[identity], weight=weight)
@@ -109,11 +121,27 @@ def changed(scenario: Scenario, limits: Mapping[str, str] | None = None, weights
     return msgspec.structs.replace(scenario, limits=list(bounds.values()), criteria=list(goals.values()))
 
 
-def _limit(key: str, said: str, scenario: Scenario) -> Limit:
-    """The limit `key` at `said`: that of the scenario moved, or a new one."""
+def _meant(key: str, names: Sequence[str]) -> tuple[str, str]:
+    """The metric and the workload that a key of a command line means; each as it was written where none is known by it."""
     name, _, workload = key.partition(":")
+    plain = _folded(name).replace("-", "_")
+    metric = ALIASES.get(plain, plain if plain in METRICS else name)
+    if workload and workload not in names:
+        workload = next((one for one in names if _folded(one) == _folded(workload)), workload)
+    return metric, workload
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold().replace(".", "-").replace("_", "-")
+
+
+def _limit(key: str, said: str, scenario: Scenario, names: Sequence[str]) -> Limit:
+    """The limit `key` at `said`: that of the scenario moved, or a new one."""
+    name, workload = _meant(key, names)
     if name not in METRICS:
-        raise UsageError(f"unknown limit {key!r}", f"{did_you_mean(name, METRICS)}known: {', '.join(METRICS)}")
+        raise UsageError(f"unknown limit {key!r}", f"{did_you_mean(name, [*METRICS, *ALIASES])}known: {', '.join(METRICS)}  (socbench list limits)")
+    if said.strip().replace(".", "", 1).isdecimal():  # "fps=30" and "sil=2" say the unit before the number
+        said = _IN_ALIAS.get(_folded(key.partition(":")[0]), "{}").format(said.strip())
     metric = METRICS[name]
     if metric.of == "part" and workload:
         raise UsageError(f"{key}: {name} is a property of the part, not of a workload on it", f"write {name}={said}")
@@ -129,8 +157,8 @@ def _limit(key: str, said: str, scenario: Scenario) -> Limit:
             raise UsageError(f"{key}: which workload?", fix)
         workload = next(iter(asked.values()))
     before = next((one for one in scenario.limits if one.id == key_of(name, workload)), None)
-    parse(said, metric.unit, key)
-    return Limit(name, _STATED, workload, accept=before.accept if before else Kind.DATASHEET, **{SENSE[metric.better]: said})
+    parse(said, metric.unit, key_of(name, workload))
+    return Limit(name, STATED, workload, accept=before.accept if before else Kind.DATASHEET, **{SENSE[metric.better]: said})
 
 
 def _weight(key: str, stated: str | float) -> float:
@@ -143,11 +171,12 @@ def _weight(key: str, stated: str | float) -> float:
     return weight
 
 
-def _one_of(key: str, ids: Mapping[str, object], what: str) -> str:
+def _one_of(key: str, ids: Mapping[str, object], what: str, names: Sequence[str]) -> str:
     """The id that `key` means: itself, or the only one of that metric."""
-    if key in ids:
-        return key
-    same = [one for one in ids if one.partition(":")[0] == key]
+    name, workload = _meant(key, names)
+    if (identity := key_of(name, workload)) in ids:
+        return identity
+    same = [one for one in ids if one.partition(":")[0] == name and not workload]
     if len(same) == 1:
         return same[0]
     if same:
