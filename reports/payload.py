@@ -158,13 +158,13 @@ class _Payload:
             s=self._soc[cell.soc],
             m=cell.metric,
             w=cell.workload,
-            v=_number(cell.value),
+            v=_exactly(cell.value, cell.sigma),
             k=cell.evidence.kind.value,
             x=variable_of(cell),
             sd=_number(cell.sigma) or None,
             sn=-1 if cell.sign < 0 else None,
-            f=None if open_ended else _bound(cell.floor),
-            c=None if open_ended else _bound(cell.ceil),
+            f=None if open_ended else _bound(cell.floor, cell.sigma),
+            c=None if open_ended else _bound(cell.ceil, cell.sigma),
             lo=_number(cell.low),
             hi=_number(cell.high),
             o=self.option(cell.option) if cell.option else None,
@@ -316,9 +316,16 @@ def _number(value: float | None) -> float | None:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def _bound(value: float) -> float | str | None:
+def _exactly(value: float | None, sigma: float) -> float | None:
+    """A value to five digits if it is uncertain; as it is if it is not: 8 GiB must meet a limit of 8 GiB."""
+    if value is None or sigma:
+        return _number(value)
+    return int(value) if float(value).is_integer() else value
+
+
+def _bound(value: float, sigma: float) -> float | str | None:
     """A floor or ceil: an infinite one is written as text, which JSON has no number for."""
-    return _number(value) if math.isfinite(value) else "inf" if value > 0 else "-inf"
+    return _exactly(value, sigma) if math.isfinite(value) else "inf" if value > 0 else "-inf"
 
 
 def _share(value: float) -> float | int:

@@ -197,14 +197,20 @@ document.addEventListener("DOMContentLoaded", function () {
     });
     var limits = scenario.limits.map(function (limit) { return field(limit, state.limits[limit.id] === undefined ? limit.bound : state.limits[limit.id]); });
     view.limits.forEach(function (limit) { if (limit.place < 0) limits.push(field(limit, limit.bound)); });
-    var more = Object.keys(data.metrics).filter(function (id) {
-      return data.metrics[id].of === "part" && !view.limits.some(function (limit) { return limit.id === id; }) && !scenario.limits.some(function (limit) { return limit.id === id; }) &&
-        view.entries.some(function (entry) { return cellOf(entry.s, { metric: id, workload: "", id: id }).v !== undefined; });
+    var asked = scenario.criteria.filter(function (goal) { return goal.workload; }).map(function (goal) { return goal.id; });
+    var more = asked.concat(Object.keys(data.metrics).filter(function (id) { return data.metrics[id].of === "part"; })).filter(function (id) {
+      return !view.limits.some(function (limit) { return limit.id === id; }) && !scenario.limits.some(function (limit) { return limit.id === id; }) &&
+        view.entries.some(function (entry) { return cellOf(entry.s, questionOf(id)).v !== undefined; });
     });
     fill("d-controls", h("fieldset", { class: "d-weights" }, h("legend", {}, t.word("weights")), weights),
       h("fieldset", { class: "d-limits" }, h("legend", {}, t.word("limits")), limits,
-        more.length ? h("div", { class: "d-field" }, h("label", { for: "d-add" }, t.word("add-limit")), h("select", { id: "d-add" }, h("option", { value: "" }, "–"), more.map(function (id) { return h("option", { value: id }, t.metric(id)); }))) : null));
+        more.length ? h("div", { class: "d-field" }, h("label", { for: "d-add" }, t.word("add-limit")), h("select", { id: "d-add" }, h("option", { value: "" }, "–"), more.map(function (id) { return h("option", { value: id }, t.title(questionOf(id))); }))) : null));
     followControls();
+  }
+  /* "decode:llama-3.2-1b", "power" -> what is asked. */
+  function questionOf(id) {
+    var metric = id.split(":")[0];
+    return { id: id, metric: metric, workload: id.slice(metric.length + 1) };
   }
   function scaleOf(limit) {
     return t.scale(limit.metric, limit.bound || 1) || { factor: 1, unit: "" };
@@ -328,9 +334,9 @@ document.addEventListener("DOMContentLoaded", function () {
     } else if (event.target.id === "d-pick") {
       location.hash = socbench.state.write({ scenario: event.target.value, weights: {}, limits: {}, vendor: "", price: null, power: null, safety: null, out: false, sort: "", plot: "" });
     } else if (event.target.id === "d-add" && event.target.value) {
-      var id = event.target.value, cells = view.entries.map(function (entry) { return cellOf(entry.s, { metric: id, workload: "", id: id }).v; }).filter(function (one) { return one !== undefined; });
+      var id = event.target.value, cells = view.entries.map(function (entry) { return cellOf(entry.s, questionOf(id)).v; }).filter(function (one) { return one !== undefined; });
       cells.sort(function (a, b) { return a - b; });
-      state.limits[id] = data.metrics[id].limit && id !== "temperature_min" && id !== "temperature_max" ? 1 : Number(cells[Math.floor(cells.length / 2)].toPrecision(2));
+      state.limits[id] = data.metrics[questionOf(id).metric].limit && id !== "temperature_min" && id !== "temperature_max" ? 1 : Number(cells[Math.floor(cells.length / 2)].toPrecision(2));
       showAll();
       save(false);
       var made = live.querySelector('[data-limit="' + id + '"]');

@@ -42,9 +42,10 @@ socbench.drawer = (function () {
     body.scrollTop = 0;
     heading.focus({ preventScroll: true });
   }
-  /* "soc|metric|workload" -> its cell: that of the scenario shown, else any. */
+  /* "soc|metric|workload" -> its cell: that of the scenario shown, else any; a fourth part is its very place. */
   function find(key) {
     var parts = key.split("|"), view = context(), found = null;
+    if (parts[3] && data.cells[Number(parts[3])]) return data.cells[Number(parts[3])];
     function fits(cell) { return data.socs[cell.s].id === parts[0] && cell.m === parts[1] && (cell.w || "") === (parts[2] || ""); }
     if (view) {
       view.entries.forEach(function (entry) {
@@ -55,7 +56,7 @@ socbench.drawer = (function () {
     return found || data.cells.find(fits) || null;
   }
   function keyOf(cell) {
-    return [data.socs[cell.s].id, cell.m, cell.w || ""].join("|");
+    return [data.socs[cell.s].id, cell.m, cell.w || ""].concat(cell.at === undefined ? [] : [cell.at]).join("|");
   }
   function openKey(key) {
     var cell = find(key);

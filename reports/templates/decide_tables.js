@@ -33,6 +33,10 @@ socbench.tables = (function () {
       var said = t.parts(cell.v, cell.m, style.by), prefix = "";
       if (cell.f === "-inf" && cell.c !== undefined) prefix = "≤\u2009";
       else if (cell.c === "inf" && cell.f !== undefined) prefix = "≥\u2009";
+      else if (typeof cell.f === "number" && typeof cell.c === "number" && cell.f < cell.c) {
+        prefix = t.parts(cell.f, cell.m, style.by)[0] + "–";
+        said = t.parts(cell.c, cell.m, style.by);
+      }
       content = [prefix ? h("span", { class: "d-side" }, prefix) : null, aligned(said[0], said[1], style.room), " ", sign];
     }
     return h("button", { type: "button", class: "d-cell", "data-cell": socbench.drawer.keyOf(cell) }, content);

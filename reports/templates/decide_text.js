@@ -4,7 +4,10 @@ socbench.text = (function () {
   var THIN = "\u2009", GIB = 1073741824, HD = 1920 * 1080, UHD = 3840 * 2160;
   var data = null;
 
-  function use(document) { data = document; }
+  function use(document) {
+    data = document;
+    data.cells.forEach(function (cell, at) { cell.at = at; });
+  }
   function language() { return document.documentElement.dataset.lang === "zh" ? "zh" : "en"; }
   function word(key) { return data.words[language()][key]; }
   function say(key, values) {

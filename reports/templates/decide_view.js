@@ -38,9 +38,10 @@ socbench.view = (function () {
       limits.push(Object.assign({}, limit, { place: at, bound: state.limits[limit.id] === undefined ? limit.bound : state.limits[limit.id] }));
     });
     Object.keys(state.limits).forEach(function (id) {
-      var metric = data.metrics[id];
-      if (known[id] || state.limits[id] === null || !metric || metric.of !== "part") return;
-      limits.push({ id: id, metric: id, workload: "", sense: metric.better === "lower" ? "most" : "least", bound: state.limits[id], accept: "datasheet", place: -1 });
+      var asked = id.split(":")[0], workload = id.slice(asked.length + 1), metric = data.metrics[asked];
+      if (known[id] || state.limits[id] === null || !metric) return;
+      if (workload ? !scenario.criteria.some(function (goal) { return goal.id === id; }) : metric.of !== "part") return;
+      limits.push({ id: id, metric: asked, workload: workload, sense: metric.better === "lower" ? "most" : "least", bound: state.limits[id], accept: "datasheet", place: -1 });
     });
     return { criteria: criteria, limits: limits };
   }
