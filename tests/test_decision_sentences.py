@@ -38,7 +38,7 @@ def test_a_recommendation_says_what_it_rests_on_and_who_is_second() -> None:
     }
     head, lines = told(demand, rows)
     assert head == "Take the Alpha 1: it came first in 100\u2009% of the draws and meets every limit."
-    assert lines["Rests on"] == "Alpha 1: all 2 limits are met (1 published, 1 datasheet). Criteria: 2 published."
+    assert lines["Rests on"] == "Alpha 1: 2 of 2 limits are met (1 published, 1 datasheet). Criteria: 2 published."
     assert lines["Second by value"].startswith("Beta 2, first in ")
     assert "mainly by latency of x" in lines["Second by value"]
     assert lines["Would change it"] == "No single figure would change the first place."
@@ -49,7 +49,7 @@ def test_an_uncertain_leader_is_told_with_its_limit_and_what_to_find_out() -> No
     rows = {"a": Row((worth("a", 0.9),), (watts("a", 14.0, 0.1),)), "b": Row((worth("b", 0.65),), (watts("b", 8.0),))}
     _, lines = told(Demand((goal(),), (power(),)), rows)
     assert lines["Take note"] == "The Alpha 1 meets all limits in 76\u2009% of the draws; the least certain is power."
-    assert "not settled: power" in lines["Rests on"] or lines["Rests on"].startswith("Alpha 1: none of the 1 limits is settled: power")
+    assert "not settled: power" in lines["Rests on"] or lines["Rests on"].startswith("Alpha 1: 0 of 1 limits are met; not settled: power")
     assert re.fullmatch(r"Find out the power of the Alpha 1: \d+\u2009% chance that the first place changes.", lines["Would change it"])
 
 
