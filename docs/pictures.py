@@ -8,7 +8,7 @@ from pathlib import Path
 
 SHOTS = {
     "matrix.png": ("#matrix", 1400, 1000),
-    "decide.png": ("#decide?s=vision-gateway", 1400, 1250),
+    "decide.png": ("#decide?s=vision-gateway", 1400, 1800),
     "report.png": ("#measurements", 1400, 1000),
 }
 """File -> (address in the report, width, height in CSS pixels)."""

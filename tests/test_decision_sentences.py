@@ -37,7 +37,7 @@ def test_a_recommendation_says_what_it_rests_on_and_who_is_second() -> None:
         for soc, x, y in (("a", 0.9, 0.6), ("b", 0.3, 0.7))
     }
     head, lines = told(demand, rows)
-    assert head == "Take the Alpha 1: it came first in 100\u2009% of the draws and meets every limit."
+    assert head == "Take the Alpha 1: it came first in 100\u202f% of the draws and meets every limit."
     assert lines["Rests on"] == "Alpha 1: 2 of 2 limits are met (1 published, 1 datasheet). Criteria: 2 published."
     assert lines["Second by value"].startswith("Beta 2, first in ")
     assert "mainly by latency of x" in lines["Second by value"]
@@ -48,15 +48,15 @@ def test_a_recommendation_says_what_it_rests_on_and_who_is_second() -> None:
 def test_an_uncertain_leader_is_told_with_its_limit_and_what_to_find_out() -> None:
     rows = {"a": Row((worth("a", 0.9),), (watts("a", 14.0, 0.1),)), "b": Row((worth("b", 0.65),), (watts("b", 8.0),))}
     _, lines = told(Demand((goal(),), (power(),)), rows)
-    assert lines["Take note"] == "The Alpha 1 meets all limits in 76\u2009% of the draws; the least certain is power."
+    assert lines["Take note"] == "The Alpha 1 meets all limits in 76\u202f% of the draws; the least certain is power."
     assert "not settled: power" in lines["Rests on"] or lines["Rests on"].startswith("Alpha 1: 0 of 1 limits are met; not settled: power")
-    assert re.fullmatch(r"Find out the power of the Alpha 1: \d+\u2009% chance that the first place changes.", lines["Would change it"])
+    assert re.fullmatch(r"Find out the power of the Alpha 1: \d+\u202f% chance that the first place changes.", lines["Would change it"])
 
 
 def test_a_runner_up_worth_no_less_is_second_because_of_its_limits() -> None:
     rows = {"a": Row((worth("a", 0.6),), (watts("a", 5.0),)), "b": Row((worth("b", 0.8),), (watts("b", None),))}
     _, lines = told(Demand((goal(),), (power(),)), rows)
-    assert lines["Second by value"].endswith("it meets all limits in 50\u2009% only, power being the least certain.")
+    assert lines["Second by value"].endswith("it meets all limits in 50\u202f% only, power being the least certain.")
 
 
 def test_where_nothing_meets_the_limits_the_answer_names_the_limit_and_what_comes_closest() -> None:
@@ -77,7 +77,7 @@ def test_where_the_likeliest_best_is_not_the_first_by_value_the_surest_is_named(
     rows = {"a": Row((worth("a", 0.5),), (watts("a", 5.0),))} | {soc: Row((worth(soc, 0.7),), (watts(soc, None),)) for soc in ("b", "c")}
     head, lines = told(Demand((goal(),), (power(),)), rows)
     assert head.startswith("No clear winner: Beta 2")
-    assert lines["Surest now"].startswith("Alpha 1: the highest expected value, since it meets all limits in 100\u2009% of the draws")
+    assert lines["Surest now"].startswith("Alpha 1: the highest expected value, since it meets all limits in 100\u202f% of the draws")
 
 
 def test_what_is_not_placed_is_counted_with_its_share_of_the_first_places() -> None:

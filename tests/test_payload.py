@@ -119,7 +119,7 @@ def test_note_that_names_a_metric_is_said_in_the_language_of_the_reader() -> Non
 
 
 def test_share_is_never_rounded_to_certainty() -> None:
-    assert [percent(one) for one in (0, 0.001, 0.5, 0.999, 1)] == ["0\u2009%", "< 1\u2009%", "50\u2009%", "> 99\u2009%", "100\u2009%"]
+    assert [percent(one) for one in (0, 0.001, 0.5, 0.999, 1)] == ["0\u202f%", "< 1\u202f%", "50\u202f%", "> 99\u202f%", "100\u202f%"]
 
 
 def test_listed_scripts_and_styles_exist_and_take_nothing_from_a_network() -> None:

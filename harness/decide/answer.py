@@ -41,10 +41,10 @@ def percent(share: float) -> str:
     """A probability for a sentence: "92 %", "< 1 %", "> 99 %"."""
     whole = round(share * 100)
     if share > 0 and whole == 0:
-        return "< 1\u2009%"
+        return "< 1\u202f%"
     if share < 1 and whole == 100:
-        return "> 99\u2009%"
-    return f"{whole}\u2009%"
+        return "> 99\u202f%"
+    return f"{whole}\u202f%"
 
 
 class _Teller:

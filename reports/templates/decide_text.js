@@ -82,9 +82,9 @@ socbench.text = (function () {
   }
   function percent(share) {
     var whole = Math.round(share * 100);
-    if (share > 0 && whole === 0) return "< 1" + THIN + "%";
-    if (share < 1 && whole === 100) return "> 99" + THIN + "%";
-    return whole + THIN + "%";
+    if (share > 0 && whole === 0) return "< 1\u202f%";
+    if (share < 1 && whole === 100) return "> 99\u202f%";
+    return whole + "\u202f%";
   }
   function two(share) {
     if (share > 0 && share < 0.005) return "< 0.01";
