@@ -84,7 +84,7 @@ def test_weight_of_all_on_one_criterion_ranks_by_it_alone(page: Page, document: 
     for goal in document["scenarios"][0]["criteria"]:
         slide(page, goal["id"], 10 if goal["id"] == "memory" else 0)
     shares = page.locator("#d-controls output").all_inner_texts()
-    assert shares.count("0\u2009%") == len(shares) - 1
+    assert shares.count("0\u202f%") == len(shares) - 1
     certain = [one for one in page.locator("#d-rank-body tr").all() if one.locator(".d-may").inner_text() == "1.00"]
     sizes = [float(re.findall(r"\d+", one.locator("td").last.inner_text())[0]) for one in certain]
     assert sizes == sorted(sizes, reverse=True)
