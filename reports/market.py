@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.decide.catalogue import Fact, Soc
-from harness.decide.terms import Cell, Decision, Figure, Source, Text
+from harness.decide.terms import Cell, Decision, Figure, Source
 
 if TYPE_CHECKING:
     from harness.decide.claims import Claim
@@ -48,8 +48,6 @@ class Market:
     counts: tuple[EvidenceCount, ...] = ()
     kinds: Mapping[str, int] = field(default_factory=dict)
     """Kind of evidence -> how many cells of the scenarios rest on it"""
-    sentences: Mapping[str, Text] = field(default_factory=dict)
-    """Scenario id -> the answer in one sentence, by language; where there is none, the page makes it"""
     commands: Mapping[str, str] = field(default_factory=dict)
     """Workload -> the command that would measure it"""
     sources: Mapping[str, Source] = field(default_factory=dict)
