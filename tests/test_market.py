@@ -9,15 +9,15 @@ import msgspec
 import pytest
 
 from harness.decide.answer import answer
-from harness.decide.market import Market, fact_source, folders
-from harness.decide.scenario import get, known
+from harness.decide.market import Market, fact_source, folders, weighable
+from harness.decide.scenario import changed, get, known
 from harness.decide.terms import Decision, Finding, Role
 from harness.decide.workloads import Work
 from harness.errors import UsageError
 from harness.quantity import Kind
 from harness.words import LANGUAGES
 from tests import decide_samples, lab
-from tests.facts import stated
+from tests.facts import made, stated
 from tests.figures import CPU, TODAY, Given, evidence, figure, guess, near, sentences
 from tests.records import make_record
 
@@ -289,3 +289,44 @@ def test_what_is_known_depends_on_the_day_only_where_time_counts(market: Market)
         assert later.evidence.cell(soc, metric, workload) == market.evidence.cell(soc, metric, workload)
     fading = [one for one in market.catalogue.socs.values() if market.evidence.cell(one, "longevity").known]
     assert any(later.evidence.cell(one, "longevity").value != market.evidence.cell(one, "longevity").value for one in fading)
+
+
+@pytest.mark.parametrize(
+    ("metric", "fact", "weighed"),
+    [
+        ("power", stated("soc_power_load_w", "5.1"), False),  # rails: the board takes at least that
+        ("power", stated("board_power_ai_load_w", "5.1", "at the wall"), True),
+        ("price", stated("price", "130", "a board; 2026"), True),  # at most: unfair to it at worst
+        ("longevity", stated("longevity_years", "15"), False),  # at most 15 years are left
+        ("longevity", stated("longevity_until", "2036-01"), True),
+    ],
+)
+def test_a_criterion_does_not_weigh_a_bound_on_the_flattering_side(metric: str, fact: Fact, weighed: bool) -> None:
+    cell = made(metric, fact)
+    assert cell.known
+    found = weighable(cell)
+    assert found.known == weighed
+    if not weighed:
+        assert found.figures == cell.figures
+        assert found.variable != cell.variable
+        assert found.reason
+        assert sentences((found.reason,))
+
+
+def test_a_part_of_which_nothing_is_known_meets_a_limit_as_often_as_the_others_do(market: Market) -> None:
+    def chance(limit: str) -> float:
+        asked = changed(get("vision-gateway"), limits={"rate:yolov8n": limit})
+        at = [one.id for one in asked.demand().limits].index("rate:yolov8n")
+        return market.row(asked, market.catalogue.find("genio-1200")).limits[at].chance
+
+    assert chance("1 fps") > 0.9
+    assert chance("300000 fps") < 0.05
+    assert chance("1 fps") > chance("100 fps") > chance("1000 fps")
+
+
+def test_of_functional_safety_silence_counts_as_none(market: Market) -> None:
+    asked = get("industrial-safety")
+    at = [one.id for one in asked.demand().limits].index("safety")
+    cell = market.row(asked, market.catalogue.find("rk3588j")).limits[at]
+    assert not cell.known
+    assert cell.chance < 0.3

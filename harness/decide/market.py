@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -20,8 +21,10 @@ from harness.decide.decision.draws import Streams
 from harness.decide.estimate import Estimates
 from harness.decide.evidence import Evidence
 from harness.decide.scenario.sheet import did_you_mean
-from harness.decide.terms import Cell, Decision, Note, Role, Source
+from harness.decide.shown import cell_text
+from harness.decide.terms import METRICS, Cell, Decision, Note, Role, Source
 from harness.errors import UsageError
+from harness.quantity import Evidence as Origin
 from harness.quantity import Kind
 from harness.spec import home
 
@@ -41,6 +44,23 @@ def folders(more: Iterable[Path] = ()) -> list[Path]:
         if not one.is_dir():
             raise UsageError(f"{one}: no such folder", "name a folder that holds published.csv, facts.csv or socs.csv with --evidence")
     return found
+
+
+def weighable(cell: Cell) -> Cell:
+    """`cell` as a criterion weighs it: one of which only the flattering side is known says nothing.
+
+    Rails that take 5 W say that the board takes at least that; a programme of 15 years says that at most these are left. A bound on the other
+    side (a price of at most 130 USD) is weighed as if it were the value, which can only be unfair to the SoC.
+    """
+    lower = METRICS[cell.metric].better == "lower"
+    flatters = math.isinf(cell.ceil) if lower else cell.floor <= 0 < cell.ceil
+    if not cell.known or not flatters:
+        return cell
+    reason = Note("only-a-bound", {"known": cell_text(cell)})
+    return Cell(
+        cell.soc, cell.metric, cell.workload, None, cell.unit, Origin(Kind.MISSING),
+        variable=f"{cell.variable}/worth", figures=cell.figures, lost=cell.lost, reason=reason, notes=cell.notes,
+    )  # fmt: skip
 
 
 def _meets(cell: Cell, bound: Bound) -> float:
@@ -126,7 +146,7 @@ class Market:
             option = self.evidence.option(soc, workload, (one.metric for one in asked if one.workload == workload), precisions)
             if option:
                 options[workload] = option
-        criteria = tuple(self.evidence.cell(soc, one.metric, one.workload, precisions) for one in demand.criteria)
+        criteria = tuple(weighable(self.evidence.cell(soc, one.metric, one.workload, precisions)) for one in demand.criteria)
         return Row(criteria, tuple(self._judged(scenario, soc, one, precisions) for one in demand.limits), options)
 
     def _judged(self, scenario: Scenario, soc: Soc, bound: Bound, precisions: Collection[str] | None) -> Cell:
