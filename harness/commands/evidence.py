@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import fcntl
-import io
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness import console
 from harness.errors import RecordError, StoreError, UsageError
@@ -115,6 +110,8 @@ def _line(value: object) -> str:
 
 def _count(path: Path) -> int | None:
     """Rows below the header; None where the file cannot be read as CSV, which is a flaw and named as such."""
+    import csv
+
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return max(sum(1 for row in csv.reader(file) if row) - 1, 0)
@@ -133,8 +130,7 @@ def _formats(arguments: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass
-class _Sorted:
+class _Sorted(NamedTuple):
     """Rows of an import against what is there already."""
 
     new: list[dict[str, str]]
@@ -211,7 +207,8 @@ def _sort(rows: Iterable[dict[str, str]], existing: Iterable[dict[str, str]], wh
 
     there = {key(row): row for row in existing}
     ids = {row["row_id"]: row for row in there.values()}
-    result = _Sorted([], 0)
+    new: list[dict[str, str]] = []
+    known = 0
     for row in rows:
         if before := there.get(key(row)):
             if not _same(before["value"], row["value"]):
@@ -220,13 +217,13 @@ def _sort(rows: Iterable[dict[str, str]], existing: Iterable[dict[str, str]], wh
                     f"{where}: row {before['row_id']} has {before['value'][:40]!r} for {what}; the import has {row['value']!r}",
                     "nothing was written; find out which is right, correct or remove that row, and import again",
                 )
-            result.known += 1
+            known += 1
         elif row["row_id"] in ids:
             raise RecordError(f"{where}: the id {row['row_id']} belongs to another figure", "nothing was written; give that row another id")
         else:
             there[key(row)] = ids[row["row_id"]] = row
-            result.new.append(row)
-    return result
+            new.append(row)
+    return _Sorted(new, known)
 
 
 def _same(one: str, other: str) -> bool:
@@ -246,6 +243,9 @@ def _existing(path: Path) -> list[dict[str, str]]:
 
 
 def _text(rows: Sequence[dict[str, str]], *, header: bool) -> str:
+    import csv
+    import io
+
     from harness.decide.rowid import COLUMNS
 
     out = io.StringIO(newline="")
@@ -259,6 +259,8 @@ def _text(rows: Sequence[dict[str, str]], *, header: bool) -> str:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One import at a time into a folder."""
+    import fcntl
+
     try:
         folder = os.open(path.absolute().parent, os.O_RDONLY)
     except OSError as error:
@@ -272,6 +274,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _append(path: Path, rows: Sequence[dict[str, str]]) -> None:
     """Old content and new rows as one file, put in place of the old one in one step: a reader sees all of them or none."""
+    import tempfile
+
     if not rows:
         return
     temporary = None
