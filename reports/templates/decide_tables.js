@@ -31,9 +31,12 @@ socbench.tables = (function () {
     if (cell.v === undefined) content = [h("span", { class: "d-none" }, t.word("state-unknown")), " ", sign];
     else {
       var said = t.parts(cell.v, cell.m, style.by), prefix = "";
-      if (cell.f === "-inf" && cell.c !== undefined) prefix = "≤\u2009";
-      else if (cell.c === "inf" && cell.f !== undefined) prefix = "≥\u2009";
-      else if (typeof cell.f === "number" && typeof cell.c === "number" && cell.f < cell.c) {
+      if ((cell.f === "-inf" || cell.f === 0) && typeof cell.c === "number") {
+        prefix = "≤\u2009";
+        said = t.parts(cell.c, cell.m, style.by);
+      } else if (cell.c === "inf" && cell.f !== undefined) {
+        prefix = "≥\u2009";
+      } else if (typeof cell.f === "number" && typeof cell.c === "number" && cell.f < cell.c) {
         prefix = t.parts(cell.f, cell.m, style.by)[0] + "–";
         said = t.parts(cell.c, cell.m, style.by);
       }

@@ -73,7 +73,7 @@ socbench.text = (function () {
   function cellText(cell) {
     if (cell.v === undefined) return word("drawer-none");
     var value = shown(cell.v, cell.m);
-    if (cell.c !== undefined && cell.f === "-inf") return say("drawer-most", { high: value });
+    if ((cell.f === "-inf" || cell.f === 0) && typeof cell.c === "number") return say("drawer-most", { high: shown(cell.c, cell.m) });
     if (cell.f !== undefined && cell.c === "inf") return say("drawer-least", { low: value });
     if (cell.f !== undefined && cell.f !== cell.c) {
       return say("drawer-between", { low: typeof cell.f === "number" ? shown(cell.f, cell.m) : "\u2212∞", high: typeof cell.c === "number" ? shown(cell.c, cell.m) : "∞" });
