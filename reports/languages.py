@@ -49,20 +49,9 @@ def t(key: str, **values: Any) -> Markup:
     return both(sentences(key, values))
 
 
-def note_values(one: Note) -> dict[str, Any]:
-    """The values of a `Note`; "@metric/latency" stands for the title of that metric, by language."""
-    from harness.decide.terms import METRICS
-
-    begin = "@metric/"
-    return {
-        name: METRICS[value.removeprefix(begin)].title if value.startswith(begin) and value.removeprefix(begin) in METRICS else value
-        for name, value in one.values.items()
-    }
-
-
 def note(one: Note) -> Markup:
     """A `Note` in both languages."""
-    return both(sentences(one.key, note_values(one)))
+    return both(sentences(one.key, one.values))
 
 
 def attr(into: str, key: str, **values: Any) -> Markup:

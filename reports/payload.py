@@ -105,18 +105,8 @@ def embed(document: Mapping[str, Any]) -> str:
 
 
 def said(note: Note) -> dict[str, str]:
-    """A note by language. A value "@metric/latency" stands for the title of that metric in the language."""
-    return {
-        language: say(
-            note.key,
-            language,
-            **{
-                name: METRICS[value.removeprefix("@metric/")].title[language] if value.startswith("@metric/") else value
-                for name, value in note.values.items()
-            },
-        )
-        for language in LANGUAGES
-    }
+    """A note by language."""
+    return {language: say(note.key, language, **note.values) for language in LANGUAGES}
 
 
 class _Table:

@@ -11,10 +11,9 @@ import msgspec
 import pytest
 
 from harness.decide.answer import percent
-from harness.decide.terms import Note
 from harness.words import catalogue
 from reports.build import TEMPLATES
-from reports.payload import OURS, SCRIPTS, STYLES, embed, said
+from reports.payload import OURS, SCRIPTS, STYLES, embed
 from tests.chromium import decide_page
 from tests.decide_samples import Market, poisoned, scenario, scenarios
 
@@ -111,11 +110,6 @@ def test_every_word_that_the_page_asks_for_is_there() -> None:
     asked |= {one.removeprefix(OURS) for one in re.findall(r"""t\("(page-[a-z0-9-]+)"\)""", pages)}
     assert len(asked) > 80
     assert not {one for one in asked if OURS + one not in catalogue()}
-
-
-def test_note_that_names_a_metric_is_said_in_the_language_of_the_reader() -> None:
-    found = said(Note("page-count-kind", {"count": "2", "kind": "@metric/latency"}))
-    assert found == {"en": "2 latency", "zh": "延迟 2 项"}
 
 
 def test_share_is_never_rounded_to_certainty() -> None:

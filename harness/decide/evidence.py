@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -283,11 +283,3 @@ def _cores(soc: Soc) -> int:
 
 def _name(option: Option) -> str:
     return f"{option.runtime}, {option.precision}, {option.compute_unit}"
-
-
-def by_soc(figures: Iterable[Figure]) -> Mapping[str, int]:
-    """How many figures each published name has."""
-    counts: dict[str, int] = {}
-    for one in figures:
-        counts[one.soc] = counts.get(one.soc, 0) + 1
-    return counts

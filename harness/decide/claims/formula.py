@@ -47,10 +47,6 @@ class Sum(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
 
 
-class _Absent(Exception):
-    pass
-
-
 _SIGNS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
