@@ -161,7 +161,7 @@ def test_no_text_does_worse_than_be_refused(said: str, metric: str) -> None:
 @given(st.floats(1e-6, 9e5), st.sampled_from(sorted({metric.unit for metric in METRICS.values()} - {Unit.BYTE})))
 def test_what_is_shown_can_be_written(value: float, unit: Unit) -> None:
     metric = next(one for one in METRICS.values() if one.unit is unit and one.id not in {"safety", "w4a16"})
-    scaled = value * {Unit.OP_PER_SECOND: 1e9, Unit.BYTE_PER_SECOND: 1e6, Unit.PIXEL_PER_SECOND: 1e4}.get(unit, 1e-3 if unit is Unit.WATT else 1.0)
+    scaled = value * {Unit.OP_PER_SECOND: 1e9, Unit.BYTE_PER_SECOND: 1e6, Unit.PIXEL_PER_SECOND: 1e6}.get(unit, 1e-3 if unit is Unit.WATT else 1.0)
     assert parse(text(scaled, unit), unit, metric.id) == pytest.approx(scaled, rel=5.1e-3)
 
 
