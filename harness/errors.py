@@ -13,6 +13,7 @@
     +-- LinkError              the agent's process: start, ask, answer
         +-- Transient          worth one retry: a time-out, a lost link
         +-- Stable             a retry would fail the same way: the agent said no
+            +-- Lost           our hold of the machine is gone, and what ran there: it restarted
 """
 
 from __future__ import annotations
@@ -69,3 +70,7 @@ class Transient(LinkError):
 
 class Stable(LinkError):
     """A retry would fail the same way: the agent refused or the code raised."""
+
+
+class Lost(Stable):
+    """Our hold of the machine is gone, and what ran there: it restarted, or the process that held it was killed. It can be held again."""

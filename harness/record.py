@@ -5,6 +5,8 @@ old files. Times are nanoseconds of the machine's monotonic clock unless a name 
 
 Schema history (`SCHEMA`):
   1  2026-11: first version.
+  2  2026-11: `board`; the stages "idle" and "sustain"; a channel's `quantum` and `mean`, telemetry's `totals` and `read_error_ns`. A version 1 record
+     reads as it is.
 """
 
 from __future__ import annotations
@@ -13,15 +15,16 @@ from typing import Any, Literal
 
 import msgspec
 
-SCHEMA = 1
+SCHEMA = 2
 
 Status = Literal["ok", "invalid", "unsupported", "failed", "skipped"]
 """ok: measured. invalid: measured, but a check says the figures may not be used. unsupported: this target cannot run it.
 failed: it should have run and did not. skipped: not tried, with the reason."""
 
-Stage = Literal["load", "first", "warmup", "steady", "pipeline"]
-"""load: the model is opened. first: the first inference. warmup: discarded. steady: what latency and rate are read from, inputs
-already prepared in memory. pipeline: the whole way of an item, pre- and post-processing included."""
+Stage = Literal["load", "first", "idle", "warmup", "steady", "pipeline", "sustain"]
+"""load: the model is opened. first: the first inference. idle: nothing runs, the model open and the clocks as in the steady stage; one span of
+phase "idle". warmup: discarded. steady: what latency and rate are read from, inputs already prepared in memory. pipeline: the whole way of an item,
+pre- and post-processing included. sustain: the steady work for many minutes; a span may hold several items there, see its `items`."""
 
 ChannelKind = Literal["power", "energy", "temperature", "frequency", "memory", "load", "pressure", "throttle"]
 Scope = Literal["wall", "board", "module", "card", "rail", "die", "process", "system"]
@@ -62,6 +65,27 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scope: Scope
     wraps_at: float | None = None
     """For a counter: the value after which it starts again from 0."""
+    quantum: float | None = None
+    """The smallest step the sensor can show, in `unit`, where its maker or its driver says it."""
+    mean: bool = False
+    """Whether a value is the mean since the one before, as a meter that integrates gives it; else it is of one moment."""
+
+
+class Total(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rails of one instrument that together are a wider scope: the only sums that may be made of rails.
+
+    `sites` are added; all of them must be there. `source`: who says that they neither overlap nor leave anything of the scope out.
+    """
+
+    scope: Scope
+    sites: list[str]
+    source: str
+    note: str = ""
+
+    @property
+    def formula(self) -> str:
+        """Such as "VDD_GPU_SOC + VDD_CPU_CV + VIN_SYS_5V0"."""
+        return " + ".join(self.sites)
 
 
 class Absent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,7 +100,8 @@ class Absent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Samples of all channels: `t_ns` shape [n], `rows` shape [n][channels]; None is a read that failed.
 
-    `clock_offset_ns` is to be added to `t_ns` to get the worker's clock; 0 where both read the same clock.
+    `clock_offset_ns` is to be added to `t_ns` to get the worker's clock, 0 where both read the same clock; `clock_error_ns` is the most by which that
+    may be wrong. `read_error_ns`: the most by which a stamp may be off from the moment its row was taken, half the time of the slowest read.
     """
 
     instrument: str
@@ -87,6 +112,8 @@ class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     absent: list[Absent]
     clock_offset_ns: int = 0
     clock_error_ns: int = 0
+    read_error_ns: int = 0
+    totals: list[Total] = []
 
 
 class Problem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,6 +188,8 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     target: str
     module: str
     """The silicon variant as recognised, or the CPU's model name on a host."""
+    board: str = ""
+    """The name its owner gave the board, for telling boards of one kind apart; "" for the machine that socbench runs on."""
     workload: str
     workload_sha256: str
     title: str
@@ -194,6 +223,7 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         settings = self.settings
         return (
             self.target,
+            self.board,
             self.workload,
             self.runtime,
             self.precision,

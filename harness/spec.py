@@ -134,12 +134,35 @@ class RuntimeUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     convert: dict[str, Convert] = {}
 
 
+class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A silicon variant of a target and how it is recognised: by one of these, whichever a board shows.
+
+    `compatible`: strings of the device tree's root, `*` for anything. `soc_id`, `machine`: what /sys/devices/soc0 says there.
+    """
+
+    title: str
+    """with the catalogue's name of the SoC in it, so that measurements reach its column of the matrix"""
+    compatible: list[str] = []
+    soc_id: list[str] = []
+    machine: list[str] = []
+    pin: dict[str, Any] = {}
+    """what this variant is to be set to beyond the target's `pin`, whose keys it replaces"""
+    covers: dict[str, str] = {}
+    """what a power sensor of the board measures, by its site: "board", "module", "rail" ...; where the driver cannot know"""
+
+
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One target: its board half and its runtimes, by id."""
+    """One target: its board half and its runtimes, by id.
+
+    `modules`: the variants a machine must be one of, first match first; none: any machine will do. `pin`: the settings that its board half is asked
+    to make.
+    """
 
     title: str
     board: str
     runtimes: dict[str, RuntimeUse]
+    modules: dict[str, Module] = {}
+    pin: dict[str, Any] = {}
 
 
 Spec = TypeVar("Spec", bound=msgspec.Struct)

@@ -121,7 +121,7 @@ def test_an_unknown_verb_is_an_error_that_names_the_known_ones_and_the_agent_liv
 
 def test_wrong_arguments_are_an_error_and_the_agent_lives_on(shared: Dialogue) -> None:
     assert shared.ask("load", colour="red")["kind"] == "TypeError"
-    assert shared.ask("pin", wanted={})["kind"] == "KeyError"  # no board half was sent
+    assert shared.ask("pin", wanted={}, state="")["kind"] == "KeyError"  # no board half was sent
     shared.send(json.dumps({"with": {}}))
     assert shared.answer()["kind"] == "KeyError"
     assert shared.result("hello")
@@ -187,7 +187,7 @@ def test_the_end_of_input_ends_sampling(running: Dialogue) -> None:
     for role, path in host():
         running.load(role, path)
     running.send(json.dumps({"do": "sample", "with": {"hertz": 50, "pid": 0}}))
-    assert running.receive() == {"event": "sampling"}
+    assert running.receive()["event"] == "sampling"
     assert running.end()[0] == 0
 
 
@@ -312,17 +312,173 @@ def test_the_first_request_after_sample_ends_it_and_every_row_has_every_channel(
         running.load(role, path)
     begun = time.perf_counter_ns()
     running.send(json.dumps({"do": "sample", "with": {"hertz": 100, "pid": os.getpid()}}))
-    assert running.receive() == {"event": "sampling"}
+    said = running.receive()
+    assert said["event"] == "sampling"
     time.sleep(0.15)
     running.send(json.dumps({"do": "close"}))
+    piece = running.receive()
     found = running.answer()["result"]
     assert "state" in running.answer()["result"], "the request that ended the sampling is answered, too"
-    assert found["channels"]
-    assert {len(row) for row in found["rows"]} == {len(found["channels"])}
-    assert len(found["rows"]) == len(found["t_ns"]) > 3
-    assert begun < found["t_ns"][0]
-    assert found["t_ns"] == sorted(found["t_ns"])
-    assert found["t_ns"][-1] < time.perf_counter_ns()
+    assert found["channels"] == said["channels"] != []
+    assert piece["event"] == "rows"
+    assert {len(row) for row in piece["rows"]} == {len(found["channels"])}
+    assert len(piece["rows"]) == len(piece["t_ns"]) > 3
+    assert begun < piece["t_ns"][0]
+    assert piece["t_ns"] == sorted(piece["t_ns"])
+    assert piece["t_ns"][-1] < time.perf_counter_ns()
+    assert found["read_error_ns"] > 0
+
+
+SENSORS = """
+class Sensors:
+    totals = [{"scope": "module", "sites": ["a", "b"], "source": "its maker", "note": ""}]
+    absent = []
+
+    def __init__(self, pid, covers):
+        self.channels = [{"site": "a", "kind": "power", "unit": "W", "scope": "rail"}, {"site": "b", "kind": "power", "unit": "W", "scope": "rail"}]
+        self.count = 0
+
+    def read(self):
+        self.count += 1
+        return [float(self.count), None if self.count % 2 else 0.0]
+
+    def close(self):
+        pass
+"""
+
+
+def test_rows_come_in_pieces_in_order_with_a_missed_read_as_none_and_a_zero_as_zero(running: Dialogue, tmp_path: Path) -> None:
+    half = tmp_path / "board.py"
+    half.write_text(SENSORS)
+    running.load("board", half)
+    running.send(json.dumps({"do": "sample", "with": {"hertz": 5000, "pid": 0}}))
+    assert running.receive()["event"] == "sampling"
+    time.sleep(0.5)
+    running.send(json.dumps({"do": "clock"}))
+    rows: list[list[float | None]] = []
+    while (message := running.receive()).get("event") == "rows":
+        assert len(message["rows"]) <= 500
+        rows += message["rows"]
+    assert len(rows) > 500
+    assert rows == [[float(one), None if one % 2 else 0.0] for one in range(1, len(rows) + 1)]
+    assert message["result"]["totals"][0]["sites"] == ["a", "b"]
+    assert "rows" not in message["result"]
+
+
+# --- changing the machine and undoing it -------------------------------------------------------------------------------------------
+
+PINS = """
+import pathlib
+FILE = pathlib.Path(__file__ + ".governor")
+
+def snapshot(wanted):
+    return {"governor": FILE.read_text()}
+
+def pin(wanted):
+    FILE.write_text(wanted["governor"])
+    return {"requested": wanted, "achieved": {"governor": FILE.read_text()}, "problems": [], "note": ""}
+
+def restore(snapshot, rebooted):
+    if rebooted:
+        return {"restored": [], "failed": []}
+    if not FILE.exists():
+        return {"restored": [], "failed": [{"what": "gone", "fix": "none"}]}
+    FILE.write_text(snapshot["governor"])
+    return {"restored": ["governor"], "failed": []}
+"""
+
+
+@pytest.fixture
+def pinning(running: Dialogue, tmp_path: Path) -> tuple[Dialogue, Path, Path]:
+    """An agent with a board half that sets one file; that file, and where the agent keeps what it was."""
+    half = tmp_path / "board.py"
+    half.write_text(PINS)
+    governor = tmp_path / "board.py.governor"
+    governor.write_text("ondemand")
+    running.load("board", half)
+    return running, governor, tmp_path / "changed.json"
+
+
+def test_what_undoes_a_change_is_on_the_disk_before_the_change(pinning: tuple[Dialogue, Path, Path]) -> None:
+    agent, governor, state = pinning
+    state.mkdir()  # so that it cannot be written
+    answer = agent.ask("pin", wanted={"governor": "performance"}, state=str(state))
+    assert "error" in answer
+    assert governor.read_text() == "ondemand", "and without it nothing is changed"
+    state.rmdir()
+    pinned = agent.result("pin", wanted={"governor": "performance"}, state=str(state))
+    assert pinned["achieved"] == {"governor": "performance"}
+    assert json.loads(state.read_text())["snapshot"] == {"governor": "ondemand"}
+
+
+def test_a_restore_by_another_agent_puts_everything_back_once(pinning: tuple[Dialogue, Path, Path], tmp_path: Path) -> None:
+    agent, governor, state = pinning
+    agent.result("pin", wanted={"governor": "performance"}, state=str(state))
+    agent.process.kill()
+    with Dialogue() as another:
+        another.load("board", tmp_path / "board.py")
+        assert another.result("restore", state=str(state))["restored"] == ["governor"]
+        assert governor.read_text() == "ondemand"
+        assert not state.exists()
+        governor.write_text("powersave")
+        assert another.result("restore", state=str(state)) == {}
+        assert governor.read_text() == "powersave"
+
+
+def test_what_could_not_be_restored_can_be_tried_again(pinning: tuple[Dialogue, Path, Path]) -> None:
+    agent, governor, state = pinning
+    agent.result("pin", wanted={"governor": "performance"}, state=str(state))
+    governor.unlink()
+    assert agent.result("restore", state=str(state))["failed"]
+    governor.write_text("performance")
+    assert agent.result("restore", state=str(state))["restored"] == ["governor"]
+    assert governor.read_text() == "ondemand"
+
+
+def test_a_second_pin_before_a_restore_keeps_what_the_machine_was_at_first(pinning: tuple[Dialogue, Path, Path]) -> None:
+    agent, governor, state = pinning
+    agent.result("pin", wanted={"governor": "performance"}, state=str(state))
+    agent.result("pin", wanted={"governor": "userspace"}, state=str(state))
+    agent.result("restore", state=str(state))
+    assert governor.read_text() == "ondemand"
+
+
+def test_after_a_reboot_the_half_is_told_so(pinning: tuple[Dialogue, Path, Path]) -> None:
+    agent, governor, state = pinning
+    agent.result("pin", wanted={"governor": "performance"}, state=str(state))
+    state.write_text(json.dumps({**json.loads(state.read_text()), "boot": "another"}))
+    assert agent.result("restore", state=str(state)) == {"restored": [], "failed": []}
+    assert governor.read_text() == "performance"
+    assert not state.exists()
+
+
+# --- the idle window, and many items in one span -----------------------------------------------------------------------------------
+
+
+def test_a_rest_is_one_span_of_at_least_its_length(shared: Dialogue) -> None:
+    span = shared.result("rest", seconds=0.05)["spans"][0]
+    assert (span["stage"], span["phase"]) == ("idle", "idle")
+    assert span["end_ns"][0] - span["begin_ns"][0] >= 50_000_000
+
+
+def test_a_group_of_items_is_one_span_that_holds_them_all_in_order() -> None:
+    ran: list[int] = []
+
+    def item(number: int) -> list[tuple[str, Callable[[], None]]]:
+        return [("infer", lambda: ran.append(number))]
+
+    make = agent._grouped(item, 3)
+    for number in range(4):
+        ((phase, call),) = make(number)
+        assert phase == "infer"
+        call()
+    assert ran == list(range(12))
+
+
+def test_a_group_counts_all_its_items(opened: Dialogue) -> None:
+    (spans,) = opened.result("measure", stage="sustain", min_count=4, group=5)["spans"]
+    assert len(spans["begin_ns"]) == 4
+    assert spans["items"] == 5 * opened.result("measure", stage="steady", min_count=1)["spans"][0]["items"]
 
 
 # --- nothing stays behind ----------------------------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.spec import Zoo
 from tests import board_trees
-from tests.board_trees import BOARD, CONTAINER, CPUS, DESKTOP, GUEST, HALVES, LAPTOP, MACHINES, SERVER, Tree, host, without
+from tests.board_families import FAMILIES
+from tests.board_trees import BOARD, CONTAINER, CPUS, DESKTOP, GUEST, LAPTOP, MACHINES, PRIVATE, SERVER, Tree, host, hwmon, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +24,10 @@ build = board_trees.build
 # ---------------------------------------------------------------------------------------------------- the files themselves
 
 
-def test_what_runs_on_a_board_is_python_3_8_and_imports_the_standard_library_and_what_is_loaded_before_it() -> None:
+@pytest.mark.parametrize("family", ["host", *FAMILIES])
+def test_what_runs_on_a_board_is_python_3_8_and_imports_the_standard_library_and_what_is_loaded_before_it(family: str) -> None:
     before: set[str] = set()
-    for role, path in HALVES:
+    for role, path in Zoo().halves("boards", family):
         imported: set[str] = set()
         for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 8))):
             if isinstance(node, ast.Import):
@@ -43,6 +46,10 @@ def test_a_laptop_is_known_by_its_cpu_and_its_product(build: Callable[..., str])
     assert host.probe(build(LAPTOP)) == {
         "module": "Intel(R) Core(TM) i7-8550U CPU @ 1.80GHz",
         "machine": "LENOVO 20L7CTO1WW",
+        "compatible": [],
+        "model": "",
+        "soc0": {"machine": "", "family": "", "soc_id": "", "revision": ""},
+        "emulated": "",
         "arch": "x86_64",
         "kernel": "6.8.0-45-generic",
         "os": "Ubuntu 24.04.1 LTS",
@@ -72,6 +79,65 @@ def test_an_arm_board_is_known_by_its_device_tree(build: Callable[..., str]) -> 
     identity = host.probe(build(BOARD))
     assert (identity["module"], identity["machine"]) == ("Radxa ROCK 5B", "radxa,rock-5b rockchip,rk3588")
     assert identity["arch"] == "aarch64"
+
+
+def test_an_arm_board_shows_what_it_can_be_recognised_by_and_no_serial_number(build: Callable[..., str]) -> None:
+    soc0 = {"machine": "NXP i.MX8MPlus EVK board\n", "soc_id": "i.MX8MP\n", "revision": "1.1\n", "serial_number": PRIVATE}
+    identity = host.probe(build(BOARD, **{f"sys/devices/soc0/{name}": value for name, value in soc0.items()}))
+    assert identity["compatible"] == ["radxa,rock-5b", "rockchip,rk3588"]
+    assert identity["model"] == "Radxa ROCK 5B"
+    assert identity["soc0"] == {"machine": "NXP i.MX8MPlus EVK board", "family": "", "soc_id": "i.MX8MP", "revision": "1.1"}
+    assert identity["emulated"] == ""
+    assert PRIVATE not in str(identity)
+
+
+def test_the_device_tree_is_also_found_where_only_sysfs_shows_it(build: Callable[..., str]) -> None:
+    tree = {name.replace("proc/device-tree", "sys/firmware/devicetree/base"): content for name, content in BOARD.items()}
+    assert host.probe(build(tree))["compatible"] == ["radxa,rock-5b", "rockchip,rk3588"]
+
+
+def elf(machine: int, big: bool = False) -> str:
+    """The head of a program for that machine, as text: what an emulator's own file shows the kernel."""
+    return (
+        "\x7fELF\x02"
+        + ("\x02" if big else "\x01")
+        + "\x01" * 10
+        + "\x02\x00"
+        + ("\x00" + chr(machine) if big else chr(machine) + "\x00")
+        + "\x00" * 8
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"proc/self/task/77/exe": elf(62)}, "aarch64 is emulated by a program for x86"),
+        ({"proc/self/task/77/exe": elf(22, big=True)}, ""),  # a machine nobody has heard of says nothing
+        ({"proc/self/task/77/exe": elf(183)}, ""),
+        ({"proc/self/task/77/exe": elf(40)}, ""),  # a 32-bit program on the same silicon
+        ({"proc/self/task/77/exe": "#!/bin/sh"}, ""),
+        ({"proc/cpuinfo": "processor: 0\nvendor_id: AuthenticAMD\nmodel name: AMD EPYC\n"}, "of an x86 CPU"),
+        ({"proc/sys/kernel/arch": "x86_64"}, "says rockchip,rk3588, but the kernel is x86_64"),
+        ({"proc/device-tree/compatible": "linux,dummy-virt\0"}, "QEMU's generic board (linux,dummy-virt)"),
+        ({"proc/device-tree/compatible": "", "sys/class/dmi/id/sys_vendor": "QEMU"}, "QEMU's generic board"),
+        ({"proc/device-tree/compatible": "nvidia,p3737-0000+p3701-0000-as-p3767-0000\0nvidia,tegra234\0"}, "stand in for another"),
+    ],
+)
+def test_a_system_that_is_not_the_silicon_it_shows_says_why(more: Tree, reason: str, build: Callable[..., str]) -> None:
+    emulated = host.probe(build(BOARD, **more))["emulated"]
+    assert reason in emulated
+    assert bool(emulated) is bool(reason)
+
+
+def test_a_virtual_machine_with_the_cpu_of_its_host_is_not_emulated_and_one_without_is(build: Callable[..., str]) -> None:
+    assert host.probe(build(GUEST))["emulated"] == ""
+    assert (
+        "TCG" in host.probe(build(GUEST, **{"proc/cpuinfo": "processor: 0\nmodel name: QEMU TCG CPU version 2.5+\nflags: hypervisor\n"}))["emulated"]
+    )
+
+
+def test_this_very_process_is_no_emulation_as_far_as_its_own_program_tells() -> None:
+    assert "user-mode" not in host.probe()["emulated"]
 
 
 def test_big_and_little_cores_share_only_the_instructions_of_both(build: Callable[..., str]) -> None:
@@ -223,6 +289,11 @@ def test_a_sensor_that_is_off_has_no_temperature(build: Callable[..., str]) -> N
 
 def test_a_raspberry_pi_tells_undervoltage(build: Callable[..., str]) -> None:
     assert host.state(build(BOARD))["undervoltage"] is True
+
+
+def test_over_current_events_are_throttling(build: Callable[..., str]) -> None:
+    tree = hwmon(7, "soctherm_oc", oc1_event_cnt=0, oc3_event_cnt=27390, oc3_throt_en=1)
+    assert host.state(build(tree))["throttle_counts"] == {"oc1": 0, "oc3": 27390}
 
 
 def test_stolen_time_is_seconds(build: Callable[..., str]) -> None:

@@ -18,6 +18,7 @@ from tests import board_trees
 from tests.board_trees import (
     BOARD,
     CONTAINER,
+    CPUS,
     DESKTOP,
     GUEST,
     LAPTOP,
@@ -49,7 +50,7 @@ def test_every_channel_and_every_absence_is_one_of_the_records(name: str, build:
     for one in msgspec.convert(sensors.absent, list[Absent]):
         assert one.reason
         assert one.fix
-    assert all(set(one) == set(Channel.__struct_fields__) for one in sensors.channels)
+    assert all(set(one) <= set(Channel.__struct_fields__) for one in sensors.channels)
     keys = [(one["kind"], one["site"]) for one in sensors.channels]
     assert len(set(keys)) == len(keys) == len(sensors.read())
 
@@ -84,10 +85,36 @@ def test_zones_of_one_type_are_told_apart(build: Callable[..., str]) -> None:
     assert sites(host.Sensors(build(tree)), "temperature") == {"acpitz": 0.0, "acpitz#2": 2.0, "acpitz#3": 10.0}
 
 
-def test_a_thermometer_that_is_off_is_absent_with_a_reason(build: Callable[..., str]) -> None:
-    sensors = host.Sensors(build(BOARD))
-    assert sites(sensors, "temperature") == {"soc-thermal": 48.538}
-    assert "gpu-thermal" in why(sensors, "temperature")
+def test_a_thermometer_that_is_off_is_there_and_says_none_until_it_is_on(build: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = build(BOARD)
+    sensors = host.Sensors(root)
+    assert sites(sensors, "temperature") == {"soc-thermal": 48.538, "gpu-thermal": None}
+    zone = Path(root, "sys/class/thermal/thermal_zone1/temp")
+    for off in ("-256000", "-274000"):
+        zone.write_text(off)
+        assert sites(sensors, "temperature")["gpu-thermal"] is None
+    zone.write_text("41000")
+    assert sites(sensors, "temperature")["gpu-thermal"] == 41.0
+    really = os.pread
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        if Path(f"/proc/self/fd/{fd}").resolve() == zone:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return really(fd, size, offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", pread)
+        assert sites(sensors, "temperature")["gpu-thermal"] is None
+        asleep = host.Sensors(root)
+        assert sites(asleep, "temperature")["gpu-thermal"] is None
+    assert sites(asleep, "temperature")["gpu-thermal"] == 41.0
+
+
+def test_what_slows_a_machine_down_is_counted_and_fans_are_not(build: Callable[..., str]) -> None:
+    topology = {f"{CPUS}/cpu{cpu}/topology/physical_package_id": "0" for cpu in range(4)}
+    again = {f"{CPUS}/cpu1/thermal_throttle/package_throttle_count": "17"}
+    clamp = {"sys/class/thermal/cooling_device3/type": "intel_powerclamp", "sys/class/thermal/cooling_device3/cur_state": "-1"}
+    assert sites(host.Sensors(build(LAPTOP, **topology, **again, **clamp)), "throttle") == {"cooling/intel_powerclamp#0": -1.0, "hot/package-0": 17.0}
 
 
 def test_every_policy_has_a_clock_channel_in_hertz(build: Callable[..., str]) -> None:
@@ -116,7 +143,21 @@ def test_free_memory_and_the_memory_of_one_process_are_bytes(build: Callable[...
     sensors = host.Sensors(build(LAPTOP, **{"proc/77/statm": "9000 250 100 1 0 800 0"}), pid=77)
     assert sites(sensors, "memory") == {"available": 16384000 * 1024.0, "rss": 250.0 * os.sysconf("SC_PAGE_SIZE")}
     assert channel(sensors, "rss", "memory")["scope"] == "process"
-    assert "rss" in why(host.Sensors(build(LAPTOP), pid=78), "memory")
+    assert {"rss", "pss"} <= set(why(host.Sensors(build(LAPTOP), pid=78), "memory"))
+
+
+def test_the_proportional_memory_is_dear_to_read_and_repeated_in_between(build: Callable[..., str]) -> None:
+    tree = {
+        **LAPTOP,
+        "proc/77/statm": "9000 250 100 1 0 800 0",
+        "proc/77/smaps_rollup": "00400000-7fff ---p 00000000 00:00 0 [rollup]\nRss: 9 kB\nPss:   2048 kB\n",
+    }
+    root = build(tree)
+    sensors = host.Sensors(root, pid=77)
+    assert sites(sensors, "memory")["pss"] == 2048 * 1024
+    Path(root, "proc/77/smaps_rollup").write_text("Pss: 4096 kB\n")
+    rows = [sites(sensors, "memory")["pss"] for _ in range(10)]
+    assert rows == [2048 * 1024] * 9 + [4096 * 1024]
 
 
 def test_a_process_that_ends_reads_as_none_from_then_on(build: Callable[..., str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from harness import cache
 from harness.errors import Stable, Transient
 from harness.measure import link
 from harness.measure.link import Local
-from tests.lab import RUNTIMES, alive, group, host, until
+from tests.lab import ROOT, RUNTIMES, alive, group, host, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ def test_progress_does_not_put_off_the_end_of_the_time() -> None:
             agent.ask("load", 60.0, role=role, path=str(path), sha256=cache.sha256(path))
         with pytest.raises(Transient):
             agent.ask("sample", 0.5, seen.append, hertz=10, pid=0)
-    assert seen == [{"event": "sampling"}]
+    assert [one["event"] for one in seen] == ["sampling"]
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT"])
@@ -172,4 +173,28 @@ def test_an_agent_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_file_is_put_where_it_already_is() -> None:
-    assert Local().put(RUNTIMES / ".." / "runtimes" / "chatty.py") == str(RUNTIMES / "chatty.py")
+    assert Local().put([RUNTIMES / ".." / "runtimes" / "chatty.py"]) == [str(RUNTIMES / "chatty.py")]
+
+
+HOLDER = """
+import sys
+from harness.measure.link import Local
+with Local().hold():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_machine_that_another_socbench_measures_on_is_refused_with_who_it_is(tmp_path: Path) -> None:
+    env = {**os.environ, "SOCBENCH_CACHE": str(tmp_path)}
+    words = [sys.executable, "-c", HOLDER]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env) as first:
+        assert first.stdout
+        assert first.stdin
+        assert first.stdout.readline() == "held\n"
+        second = subprocess.run(words, input="", capture_output=True, text=True, cwd=ROOT, env=env, timeout=60, check=False)
+        assert f"another socbench measures on this machine: process {first.pid} since 20" in second.stderr
+        first.stdin.close()
+        first.wait()
+        third = subprocess.run(words, input="", capture_output=True, text=True, cwd=ROOT, env=env, timeout=60, check=False)
+        assert (third.returncode, third.stdout) == (0, "held\n")

@@ -4,8 +4,8 @@ One file, standard library only, Python >= 3.8, started as `python agent.py`. Re
 `{"do": verb, "with": {...}}`; each is answered by `{"result": ...}` or `{"error": ..., "trace": ...}` on stdout, with
 `{"event": ...}` lines in between on long work. stdout belongs to this protocol: whatever else the process prints goes to stderr.
 
-Verbs: hello, load, probe, pin, open, measure, compare, sample, close. The halves are plain modules:
-  board    probe() state() pin(wanted) Sensors(pid=...)          targets/boards/*.py
+Verbs: hello, clock, load, probe, pin, restore, open, rest, measure, compare, sample, close. The halves are plain modules:
+  board    probe() state() doctor() snapshot() pin(wanted) restore(snapshot) Sensors(pid=...)   targets/boards/*.py
   runtime  probe() open(path, threads, options) -> model           targets/runtimes/*.py
   task     Task(models, samples, options, batch)                   workloads/tasks/*.py (and what it names in USES, from tasks/lib/)
   compare  compare(outputs, reference, save)                       harness/measure/compare.py
@@ -18,7 +18,9 @@ import gc
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
+import random
 import resource
 import select
 import signal
@@ -30,7 +32,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 Message = Dict[str, Any]
 
-PROTOCOL = 1
+PROTOCOL = 2
 BLOCK_NS = 1_000_000  # covariates are read no more often than this, so that reading them does not become the load
 MAX_SPANS = 2_000_000
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC on Linux: the same clock for the worker and the sampler
@@ -203,6 +205,22 @@ def measure(
     }
 
 
+def _grouped(make_item: Callable[[int], Any], group: int) -> Callable[[int], Any]:
+    """Items whose steps are those of `group` items in a row, as one step."""
+
+    def make(number: int) -> Any:
+        steps = [step for one in range(number * group, (number + 1) * group) for step in make_item(one)]
+        calls = [call for _, call in steps]
+
+        def run() -> None:
+            for call in calls:
+                call()
+
+        return [(steps[0][0], run)]
+
+    return make
+
+
 class Agent:
     """One worker or one sampler: its halves, its open model."""
 
@@ -232,6 +250,10 @@ class Agent:
             "unix_ns": time.time_ns(),
         }
 
+    def clock(self) -> Message:
+        """The clock that all stamps are of."""
+        return {"clock_ns": clock(), "pid": os.getpid()}
+
     def load(self, role: str, path: str, sha256: str) -> Message:
         self.halves[role] = load_half(path, sha256, role)
         return {}
@@ -248,9 +270,29 @@ class Agent:
             result["runtime"] = self.halves["runtime"].probe()
         return result
 
-    def pin(self, wanted: Message) -> Message:
-        pinned: Message = self.halves["board"].pin(wanted)
+    def pin(self, wanted: Message, state: str) -> Message:
+        """Change settings of the machine; before that, write into the file `state` what it takes to undo it, so that it is durable.
+
+        A file that is there already tells of the machine as it was before an earlier change: it stays.
+        """
+        board = self.halves["board"]
+        if not os.path.isfile(state):
+            _write(state, {"boot": _boot(), "snapshot": board.snapshot(wanted=wanted)})
+        pinned: Message = board.pin(wanted)
         return pinned
+
+    def restore(self, state: str) -> Message:
+        """Undo what the file `state` tells of, and remove the file; {} where there is none. What a reboot since has undone is left alone."""
+        try:
+            with open(state, encoding="utf-8") as file:
+                kept = json.load(file)
+        except FileNotFoundError:
+            return {}
+        board = self.halves["board"]
+        result: Message = board.restore(kept["snapshot"], rebooted=kept["boot"] != _boot())
+        if not result.get("failed"):
+            os.unlink(state)
+        return result
 
     def open(self, files: Dict[str, str], threads: int, options: Message, samples: List[str], task_options: Message, batch: int) -> Message:
         runtime, task = self.halves["runtime"], self.halves["task"]
@@ -265,36 +307,81 @@ class Agent:
             "io": {role: model.describe() for role, model in self.models.items()},
         }
 
-    def measure(self, stage: str, min_count: int = 1, min_seconds: float = 0.0, max_seconds: float = 600.0) -> Message:
+    def measure(self, stage: str, min_count: int = 1, min_seconds: float = 0.0, max_seconds: float = 600.0, group: int = 1) -> Message:
+        """`group`: items a span; more than one only where an item has a single phase."""
         make = {"pipeline": self.task.pipeline, "first": getattr(self.task, "first", self.task.core)}.get(stage, self.task.core)
-        return measure(make, stage, self.task.items, min_count, min_seconds, max_seconds, self.wire.send)
+        items = {phase: count * group for phase, count in self.task.items.items()}
+        return measure(_grouped(make, group) if group > 1 else make, stage, items, min_count, min_seconds, max_seconds, self.wire.send)
+
+    def rest(self, seconds: float) -> Message:
+        """Do nothing, with the model open: the idle power that a run stands on."""
+        begin = clock()
+        time.sleep(seconds)
+        return {"spans": [{"stage": "idle", "phase": "idle", "begin_ns": [begin], "end_ns": [clock()], "items": 1.0}]}
 
     def compare(self, reference: Optional[str] = None, save: Optional[str] = None) -> Message:
         """Outputs on every sample, compared with the arrays in `reference` (.npz) and, or, written to `save`."""
         return {"comparisons": self.halves["compare"].compare(self.task.outputs(), reference, save)}
 
-    def sample(self, hertz: float, pid: int) -> Message:
-        """One row of every channel, `hertz` times a second, until the next request arrives."""
-        sensors = self.halves["board"].Sensors(pid=pid)
-        stamps, rows = array.array("q"), []  # type: Any, List[List[Optional[float]]]
+    def sample(self, hertz: float, pid: int, covers: Optional[Dict[str, str]] = None) -> Message:
+        """One row of every channel, `hertz` times a second, until the next request arrives; the rows come as events, before the result.
+
+        Each at a random moment of its period: a sampler with an even step would see the same part of every item where the two keep step.
+        `covers`: what a power sensor measures, by its site, where the board half cannot know it.
+        """
+        sensors = self.halves["board"].Sensors(pid=pid, covers=covers or {})
+        width = len(sensors.channels)
+        stamps, cells = array.array("q"), array.array("d")  # half an hour of rows as Python objects would be tens of megabytes
         period = int(1e9 / hertz)
-        due = clock()
-        self.wire.send({"event": "sampling"})
+        slowest = 0
+        slot = due = clock()
+        self.wire.send({"event": "sampling", "channels": sensors.channels})
         while not self.wire.pending((due - clock()) / 1e9):
             before = clock()
-            rows.append(sensors.read())
+            row = sensors.read()
             after = clock()
+            cells.extend(math.nan if value is None else value for value in row)
             stamps.append((before + after) // 2)
-            due = max(due + period, after)
-        result = {"channels": sensors.channels, "absent": sensors.absent, "t_ns": stamps, "rows": rows}
+            slowest = max(slowest, after - before)
+            slot = max(slot + period, after)
+            due = slot + int(random.random() * period)
         sensors.close()
-        return result
+        for at in range(0, len(stamps), 500):
+            t_ns = stamps[at : at + 500].tolist()
+            table = [cells[(at + one) * width : (at + one + 1) * width] for one in range(len(t_ns))]
+            rows = [[None if value != value else value for value in row] for row in table]  # NaN is no JSON
+            self.wire.send({"event": "rows", "t_ns": t_ns, "rows": rows})
+        return {"channels": sensors.channels, "totals": sensors.totals, "absent": sensors.absent, "read_error_ns": (slowest + 1) // 2}
 
     def close(self) -> Message:
         for model in self.models.values():
             model.close()
         self.models = {}
         return {"state": self.halves["board"].state()} if "board" in self.halves else {}
+
+
+def _boot() -> str:
+    """Which boot of the machine this is."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _write(path: str, content: Message) -> None:
+    """Write a JSON file, whole or not at all, also where the power fails."""
+    work = "%s.%d.tmp" % (path, os.getpid())
+    with open(work, "w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(work, path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _die_with_parent() -> None:
@@ -304,7 +391,7 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)
 
 
-VERBS = ("hello", "load", "probe", "pin", "open", "measure", "compare", "sample", "close")
+VERBS = ("hello", "clock", "load", "probe", "pin", "restore", "open", "rest", "measure", "compare", "sample", "close")
 
 
 def main() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -11,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -19,7 +22,7 @@ from harness import cache
 from harness.errors import Stable, Transient
 
 AGENT = Path(__file__).with_name("agent.py")
-PROTOCOL = 1
+PROTOCOL = 2
 LOOK_S = 0.5
 """How often a silent worker is looked at [s]."""
 Event = Callable[[dict[str, Any]], None]
@@ -39,8 +42,8 @@ class Agent(Protocol):
         """Send a request whose answer `finish` reads later."""
         ...
 
-    def wait(self, event: str, timeout: float) -> None:
-        """Return when the agent has said `event`, as it does when a request that `begin` sent is under way."""
+    def wait(self, event: str, timeout: float) -> dict[str, Any]:
+        """The agent's `event`, which it says when a request that `begin` sent is under way."""
         ...
 
     def finish(self, timeout: float, on_event: Event | None = None) -> dict[str, Any]:
@@ -55,21 +58,130 @@ class Agent(Protocol):
 class Link(Protocol):
     """A way to a machine."""
 
-    def put(self, path: Path) -> str:
-        """Make the file `path` readable for an agent; its path there."""
+    name: str
+    """What to call the machine in a message: "user@board", "rk-1"; "" is this machine."""
+
+    def hold(self) -> contextlib.AbstractContextManager[None]:
+        """Have the machine to ourselves while the block runs. At its end nothing that was started there runs any more, however it ended.
+
+        Raises Stable when the machine cannot be used, or is held by somebody else: by whom, since when.
+        """
+        ...
+
+    def put(self, paths: Sequence[Path]) -> list[str]:
+        """Make files readable for an agent; their paths there. Files that are put together lie in one folder, under their own names."""
         ...
 
     def start(self, threads: int) -> contextlib.AbstractContextManager[Agent]:
         """A fresh agent process whose numeric libraries use `threads` threads."""
         ...
 
+    def state_file(self) -> str:
+        """Where on the machine an agent writes what it takes to undo a change of the machine's settings; it survives a crash and a power cut."""
+        ...
+
+    def will(self, requests: list[dict[str, Any]]) -> None:
+        """What a fresh agent is to be asked where the hold ends without us: the harness died, the link stayed cut. Replaces the will before it."""
+        ...
+
+
+class Conversation(abc.ABC):
+    """An agent's answers, line by line; what carries the lines is for subclasses."""
+
+    def begin(self, verb: str, **arguments: Any) -> None:
+        """Send a request."""
+        self._send(json.dumps({"do": verb, "with": arguments}).encode())
+
+    def ask(self, verb: str, timeout: float, on_event: Event | None = None, **arguments: Any) -> dict[str, Any]:
+        """Send a request; its answer."""
+        self.begin(verb, **arguments)
+        return self.finish(timeout, on_event)
+
+    def wait(self, event: str, timeout: float) -> dict[str, Any]:
+        """The event."""
+        message: dict[str, Any] = json.loads(self._line(time.monotonic() + timeout, timeout))
+        if message.get("event") != event:
+            raise Stable(message.get("error", f"waited for {event!r}, the agent said {message}"), detail=message.get("trace", ""))
+        return message
+
+    def finish(self, timeout: float, on_event: Event | None = None) -> dict[str, Any]:
+        """The answer; events on the way go to `on_event`."""
+        deadline = time.monotonic() + timeout
+        while True:
+            message = json.loads(self._line(deadline, timeout))
+            if "event" in message:
+                if on_event:
+                    on_event(message)
+            elif "error" in message:
+                raise Stable(message["error"], detail=message.get("trace", ""))
+            else:
+                result: dict[str, Any] = message["result"]
+                return result
+
+    @abc.abstractmethod
+    def _send(self, line: bytes) -> None:
+        """Send one request. Raises Stable when the agent has ended, Transient when it cannot be reached."""
+
+    @abc.abstractmethod
+    def _line(self, deadline: float, timeout: float) -> bytes:
+        """The agent's next line before `deadline`, on the monotonic clock [s]. Raises `late(timeout)` after it, Stable when the agent has ended."""
+
+    @abc.abstractmethod
+    def stderr(self) -> str:
+        """The end of what the process printed outside the protocol."""
+
+
+def late(timeout: float) -> Transient:
+    """No answer within `timeout` [s]."""
+    return Transient(f"no answer within {timeout:.0f} s", "raise --seconds' limits, or look why the runtime hangs")
+
+
+def ended(code: int) -> Stable:
+    """A worker that ended by itself with `code`: a signal's number below 0, else its exit code."""
+    if code == -signal.SIGKILL:
+        return Stable(
+            "the worker was killed (SIGKILL), most likely by the kernel for want of memory",
+            "free memory, or choose a smaller workload or precision",
+        )
+    cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return Stable(f"the worker ended by itself: {cause}", "see the end of its output in the record")
+
 
 class Local:
     """The machine itself: files are where they are, an agent is a child process."""
 
-    def put(self, path: Path) -> str:
-        """The path itself."""
-        return str(path.resolve())
+    name = ""
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Refused while another socbench of this user measures here."""
+        path = cache.folder() / "held"
+        try:
+            handle = path.open("a+")
+        except OSError as error:
+            raise Stable(f"{path}: {error.strerror}", "set SOCBENCH_CACHE to a folder you may write to") from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.seek(0)
+                holder = handle.read().strip() or "unknown"
+                raise Stable(f"another socbench measures on this machine: process {holder}", "wait for it, or end it") from None
+            handle.truncate(0)
+            handle.write(f"{os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+            handle.flush()
+            yield
+
+    def put(self, paths: Sequence[Path]) -> list[str]:
+        """The paths themselves."""
+        return [str(path.resolve()) for path in paths]
+
+    def state_file(self) -> str:
+        """In the user's cache directory."""
+        return str(cache.folder() / "changed.json")
+
+    def will(self, requests: list[dict[str, Any]]) -> None:
+        """Nobody here outlives the harness: what it leaves is undone by the next run, or by `socbench restore`."""
 
     @contextlib.contextmanager
     def start(self, threads: int) -> Iterator[Agent]:
@@ -102,7 +214,7 @@ def _readable(descriptor: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-class _Process:
+class _Process(Conversation):
     """An agent behind pipes."""
 
     def __init__(self, process: subprocess.Popen[bytes], noise: IO[bytes]) -> None:
@@ -112,42 +224,20 @@ class _Process:
         self._in, self._out = process.stdin, process.stdout
         self._buffer = b""
 
-    def begin(self, verb: str, **arguments: Any) -> None:
+    def _send(self, line: bytes) -> None:
         try:
-            self._in.write(json.dumps({"do": verb, "with": arguments}).encode() + b"\n")
+            self._in.write(line + b"\n")
         except BrokenPipeError:
             raise self._ended() from None
-
-    def ask(self, verb: str, timeout: float, on_event: Event | None = None, **arguments: Any) -> dict[str, Any]:
-        self.begin(verb, **arguments)
-        return self.finish(timeout, on_event)
-
-    def wait(self, event: str, timeout: float) -> None:
-        message = json.loads(self._line(time.monotonic() + timeout, timeout))
-        if message.get("event") != event:
-            raise Stable(message.get("error", f"waited for {event!r}, the agent said {message}"), detail=message.get("trace", ""))
-
-    def finish(self, timeout: float, on_event: Event | None = None) -> dict[str, Any]:
-        deadline = time.monotonic() + timeout
-        while True:
-            message = json.loads(self._line(deadline, timeout))
-            if "event" in message:
-                if on_event:
-                    on_event(message)
-            elif "error" in message:
-                raise Stable(message["error"], detail=message.get("trace", ""))
-            else:
-                result: dict[str, Any] = message["result"]
-                return result
 
     def _line(self, deadline: float, timeout: float) -> bytes:
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Transient(f"no answer within {timeout:.0f} s", "raise --seconds' limits, or look why the runtime hangs")
-            ended = self.process.poll() is not None  # asked before the pipe: what the worker said before it ended is then in there
-            if not _readable(self._out.fileno(), 0 if ended else min(left, LOOK_S)):
-                if ended:  # no end of file: a process that the worker forked holds the pipe
+                raise late(timeout)
+            over = self.process.poll() is not None  # asked before the pipe: what the worker said before it ended is then in there
+            if not _readable(self._out.fileno(), 0 if over else min(left, LOOK_S)):
+                if over:  # no end of file: a process that the worker forked holds the pipe
                     raise self._ended()
                 continue
             piece = os.read(self._out.fileno(), 1 << 20)
@@ -158,14 +248,7 @@ class _Process:
         return line
 
     def _ended(self) -> Stable:
-        code = self.process.wait()
-        if code == -signal.SIGKILL:
-            return Stable(
-                "the worker was killed (SIGKILL), most likely by the kernel for want of memory",
-                "free memory, or choose a smaller workload or precision",
-            )
-        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return Stable(f"the worker ended by itself: {cause}", "see the end of its output in the record")
+        return ended(self.process.wait())
 
     def stderr(self) -> str:
         size = self.noise.seek(0, os.SEEK_END)

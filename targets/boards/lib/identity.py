@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from socbench_kernel import meminfo
-from socbench_sysfs import parse_number, read_text
+from socbench_sysfs import entries, parse_number, read_text
 
 ISA = (
     *("sse4_2", "avx", "f16c", "fma", "avx2", "avx_vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"),
@@ -39,6 +39,12 @@ HYPERVISORS = (
     (r"\bapple virtualization", "apple"),
     (r"\bkvm\b|\bqemu\b|\bamazon ec2\b|\bgoogle compute engine\b|\bopenstack\b", "kvm"),
 )
+FAMILIES = (("x86", r"x86_64$|i[3-6]86$"), ("arm", r"aarch64|arm"), ("riscv", r"riscv"), ("loongarch", r"loongarch"))
+"""The kernel's names of architectures (uname -m), by family."""
+ELF_FAMILIES = {3: "x86", 62: "x86", 40: "arm", 183: "arm", 243: "riscv", 258: "loongarch"}
+"""e_machine in the header of a program (elf.h: EM_386, EM_X86_64, EM_ARM, EM_AARCH64, EM_RISCV, EM_LOONGARCH)."""
+SOC0 = ("machine", "family", "soc_id", "revision")
+"""What is read of /sys/devices/soc0 (Documentation/ABI/testing/sysfs-devices-soc); its serial_number names one machine."""
 UNSET_BY_MAKER = re.compile(r"|default string|not applicable|(to be filled by )?o\.e\.m\.|system (manufacturer|product name)")
 
 
@@ -57,8 +63,8 @@ def _flags(processors: list[dict[str, str]]) -> set[str]:
     return set.intersection(*each) if each else set()
 
 
-def _device_tree(base: Path, name: str) -> list[str]:
-    """The strings of one device-tree property."""
+def device_tree(base: Path, name: str) -> list[str]:
+    """The strings of one device-tree property of the root, or of the node that `name` leads through."""
     for tree in ("proc/device-tree", "sys/firmware/devicetree/base"):
         text = read_text(base / tree / name)
         if text:
@@ -75,7 +81,7 @@ def _virtual_machine(base: Path, processors: list[dict[str, str]]) -> str:
     """The hypervisor below ("kvm", "vmware", ...; "vm" when it does not say which), or ""."""
     product = _dmi(base, "product_name")
     told = [f"{_dmi(base, 'sys_vendor')}\n{product}\n{_dmi(base, 'board_vendor')}\n{_dmi(base, 'bios_vendor')}"]
-    tree = _device_tree(base, "hypervisor/compatible")
+    tree = device_tree(base, "hypervisor/compatible")
     kind = read_text(base / "sys/hypervisor/type") or ""
     below = bool(tree or kind or "hypervisor" in _flags(processors))
     if below:
@@ -108,6 +114,43 @@ def architecture(base: Path) -> str:
     return (base != Path("/") and read_text(base / "proc/sys/kernel/arch")) or os.uname().machine
 
 
+def _program_family(base: Path) -> str:
+    """The architecture of the program that this process is, or "".
+
+    A user-mode emulator answers for /proc/self/exe with the program it emulates, and leaves /proc/self/task/TID/exe to the kernel (tried with
+    qemu-aarch64 7.2): there the kernel shows the emulator itself.
+    """
+    for program in entries(base, "proc/self/task/[0-9]*/exe")[:1]:
+        try:
+            with program.open("rb") as file:
+                header = file.read(20)
+        except OSError:
+            return ""
+        if header[:4] == b"\x7fELF" and len(header) == 20:
+            return ELF_FAMILIES.get(int.from_bytes(header[18:20], "big" if header[5] == 2 else "little"), "")
+    return ""
+
+
+def _emulated(base: Path, processors: list[dict[str, str]]) -> str:
+    """Why this system is not the silicon that it says it is, or "": an emulator's timing is not the timing of what it emulates."""
+    arch = architecture(base)
+    family = next((name for name, pattern in FAMILIES if re.match(pattern, arch)), arch)
+    program = _program_family(base)
+    if program and program != family:
+        return f"{arch} is emulated by a program for {program} (user-mode emulation)"
+    compatible = device_tree(base, "compatible")
+    if family == "x86" and compatible:
+        return f"the device tree says {compatible[-1]}, but the kernel is {arch}"
+    if family == "arm" and any("vendor_id" in block and "CPU implementer" not in block for block in processors):
+        return f"uname says {arch}, but /proc/cpuinfo is of an x86 CPU"
+    if "linux,dummy-virt" in compatible or (family != "x86" and _dmi(base, "sys_vendor") == "QEMU"):
+        return "a virtual machine of QEMU's generic board" + (" (linux,dummy-virt)" if compatible else "")
+    if any(block.get("model name", "").startswith("QEMU TCG CPU") for block in processors):
+        return "a virtual machine whose CPU QEMU emulates (TCG)"
+    stands_in = next((one for one in compatible if re.search(r"p\d{4}-\d{4}-as-p\d{4}-\d{4}", one)), "")
+    return f"a module that is flashed to stand in for another ({stands_in})" if stands_in else ""
+
+
 def _module(base: Path, processors: list[dict[str, str]]) -> str:
     """The CPU's model name; where the kernel has none (arm64), the device tree's model, or else the kinds of cores."""
     model = next((block["model name"] for block in processors if block.get("model name")), "")
@@ -115,14 +158,14 @@ def _module(base: Path, processors: list[dict[str, str]]) -> str:
         return model
     parts = [block["CPU part"] for block in processors if block.get("CPU implementer") == "0x41" and "CPU part" in block]
     cores = " + ".join(f"{parts.count(part)}x {ARM_CORES.get(part, 'Arm part ' + part)}" for part in sorted(set(parts)))
-    return " ".join(_device_tree(base, "model")) or cores or model or architecture(base)
+    return " ".join(device_tree(base, "model")) or cores or model or architecture(base)
 
 
 def _machine(base: Path) -> str:
     maker, product = _dmi(base, "sys_vendor"), _dmi(base, "product_name")
     if not product:
         maker, product = _dmi(base, "board_vendor"), _dmi(base, "board_name")
-    return f"{maker} {product}".strip() or " ".join(_device_tree(base, "compatible"))
+    return f"{maker} {product}".strip() or " ".join(device_tree(base, "compatible"))
 
 
 def _operating_system(base: Path) -> str:
@@ -179,6 +222,10 @@ def probe(root: str = "/") -> dict[str, Any]:
     return {
         "module": _module(base, processors),
         "machine": _machine(base),
+        "compatible": device_tree(base, "compatible"),
+        "model": " ".join(device_tree(base, "model")),
+        "soc0": {name: read_text(base / "sys/devices/soc0" / name) or "" for name in SOC0},
+        "emulated": _emulated(base, processors),
         "arch": architecture(base),
         "kernel": (base != Path("/") and read_text(base / "proc/sys/kernel/osrelease")) or os.uname().release,
         "os": _operating_system(base),

@@ -10,6 +10,8 @@ from typing import Any
 from socbench_sysfs import entries, known, numbered, parse_celsius, parse_number, read_flag, read_hertz, read_int, read_text
 
 CPU_THERMOMETERS = {"coretemp", "k10temp", "zenpower"}
+DEVFREQ_ROLES = (("npu", r"npu"), ("gpu", r"gpu(?!-nvd)|ga10b|gv11b|mali"), ("dram", r"\bdmc\b|ddrc|bwmgr|\bemc\b"))
+"""What the clock of a devfreq node is of, by its name: fdab0000.npu, 17000000.gpu, 17000000.ga10b, gpu-gpc-0, dmc, 3d400000.ddrc, bwmgr."""
 
 
 def meminfo(base: Path) -> dict[str, int]:
@@ -30,6 +32,30 @@ def cpu_policies(base: Path) -> dict[str, Path]:
             first = re.match(r"\d+", read_text(path / "cpufreq/related_cpus") or path.name[3:])
             shared.setdefault(f"policy{first.group()}" if first else path.name, path / "cpufreq")
     return shared
+
+
+def devfreqs(base: Path) -> dict[str, Path]:
+    """The devfreq nodes, clocks of GPUs, NPUs, memory, buses, by site: what they are the clock of, or else their name."""
+    paths = entries(base, "sys/class/devfreq/*")
+    return dict(zip(numbered([devfreq_role(path.name) or path.name for path in paths]), paths))
+
+
+def devfreq_role(name: str) -> str:
+    """What the clock of a devfreq node is of: "npu", "gpu", "dram", or "" for anything else."""
+    return next((role for role, pattern in DEVFREQ_ROLES if re.search(pattern, name)), "")
+
+
+def overcurrent_counters(base: Path) -> list[tuple[str, Path]]:
+    """("oc1", path) ...: how often a Jetson's supply made it slow down since boot (the driver of JetPack 5 and later names itself soctherm_oc)."""
+    monitors = [path for _, driver, path in hardware_monitors(base) if driver == "soctherm_oc"]
+    return [(path.name.partition("_")[0], path) for monitor in monitors for path in entries(monitor, "oc[0-9]*_event_cnt")]
+
+
+def coolers(base: Path) -> list[tuple[str, Path]]:
+    """("cpufreq-cpu0#0", path) of the cooling devices that slow something down, by type and rank: fans are none of them."""
+    paths = entries(base, "sys/class/thermal/cooling_device[0-9]*")
+    kinds = [read_text(path / "type") or "cooling_device" for path in paths]
+    return [(f"{kind}#{kinds[:at].count(kind)}", paths[at]) for at, kind in enumerate(kinds) if "fan" not in kind.lower()]
 
 
 def _cpus_of(name: str, policy: Path) -> list[str]:
@@ -120,15 +146,15 @@ def state(root: str = "/") -> dict[str, Any]:
             most.append((cpu, read_hertz(policy / "scaling_max_freq") or read_hertz(policy / "cpuinfo_max_freq")))
     throttles = (path for path in entries(cpus, "cpu[0-9]*/thermal_throttle") for path in sorted(path.glob("*_throttle_count")))
     throttled = [(f"{path.parts[-3]}/{path.name[: -len('_throttle_count')]}", read_int(path)) for path in throttles]
+    throttled += [(name, read_int(path)) for name, path in overcurrent_counters(base)]
+    engines = devfreqs(base)
+    running = {name: read_int(path / "cur_freq") for name, path in engines.items()}
     memory = meminfo(base)
     swap = memory["SwapTotal"] - memory["SwapFree"] if {"SwapTotal", "SwapFree"} <= set(memory) else None
     waits = {name: parse_pressure(read_text(base / "proc/pressure" / name) or "") for name in ("cpu", "memory", "io")}
     ticks = parse_cpu_ticks(read_text(base / "proc/stat") or "")
     heat = ((site, parse_celsius(read_text(path) or "")) for site, path in thermometers(base))
-    coolers = entries(base, "sys/class/thermal/cooling_device[0-9]*")
-    kinds = [read_text(path / "type") or "cooling_device" for path in coolers]
-    ranked = ((f"{kind}#{kinds[:at].count(kind)}", coolers[at]) for at, kind in enumerate(kinds) if "fan" not in kind.lower())
-    cooling = ((rank, read_int(path / "cur_state")) for rank, path in ranked)
+    cooling = ((rank, read_int(path / "cur_state")) for rank, path in coolers(base))
     undervoltage = next((read_flag(path / "in0_lcrit_alarm") for _, driver, path in hardware_monitors(base) if driver == "rpi_volt"), None)
     pressures = ((name, known((("some_avg10", share), ("some_total_us", total)))) for name, (share, total) in waits.items())
     found: dict[str, Any] = known(
@@ -136,6 +162,9 @@ def state(root: str = "/") -> dict[str, Any]:
             ("governors", known((name, read_text(policy / "scaling_governor") or None) for name, policy in policies.items())),
             ("frequency_hz", known(now)),
             ("frequency_max_hz", known(most)),
+            ("devfreq_hz", known(running.items())),
+            ("devfreq_governors", known((name, read_text(path / "governor") or None) for name, path in engines.items())),
+            ("dram_hz", running.get("dram")),
             ("boost", _boost(base)),
             ("throttle_counts", known(throttled)),
             ("time_in_state", known((name, _time_in_state(policy)) for name, policy in policies.items())),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from socbench_identity import architecture
 from socbench_kernel import asleep, hardware_monitors
+from socbench_rails import power_step
 from socbench_sensors import METER, Panel, new_channel
 from socbench_sysfs import File, entries, numbered, parse_joules, parse_number, parse_watts, read_text
 
@@ -107,7 +108,8 @@ def add_monitors(panel: Panel) -> None:
             for path, label, name in zip(inputs, labels, names):
                 scope = _hwmon_scope(driver, label, apu)
                 if scope and not (driver == "amd_energy" and counted):  # those are RAPL's counters
-                    panel.watch(path, new_channel(f"{site}/{name}", kind, unit, scope), parse)
+                    step = power_step(driver, monitor) if kind == "power" else None
+                    panel.watch(path, new_channel(f"{site}/{name}", kind, unit, scope, quantum=step), parse)
 
 
 def _discharge(packs: list[tuple[File, list[File]]]) -> float | None:
@@ -153,8 +155,8 @@ def add_battery(panel: Panel) -> None:
         panel.miss("power", "battery", "no battery discharges, so none tells the consumption", "unplug the charger")
 
 
-def explain_no_power(panel: Panel) -> None:
-    """A reason, where neither a channel nor a reason for its absence was found so far."""
+def explain_no_power(panel: Panel, reason: str = "") -> None:
+    """A reason, where neither a channel nor a reason for its absence was found so far. `reason`: what is known of boards of this family."""
     if not panel.has("power", "energy") and not any(one["kind"] == "power" for one in panel.absent):
         whose = "a virtual machine" if panel.virtual else "the kernel of this machine"
-        panel.miss("power", "board", f"{whose} shows no power sensor", METER)
+        panel.miss("power", "board", reason or f"{whose} shows no power sensor", METER)

@@ -1,36 +1,45 @@
-"""The sensors of a board as one row of numbers, and those that every Linux has: temperatures, clocks, pressure, load, memory."""
+"""The sensors of a board as one row of numbers, and those that every Linux has: temperatures, clocks, throttling, pressure, load."""
 
 from __future__ import annotations
 
-import os
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from socbench_identity import place
-from socbench_kernel import cpu_policies, parse_cpu_ticks, parse_pressure, thermometers
-from socbench_sysfs import File, parse_celsius, parse_kilohertz, parse_number
+from socbench_kernel import coolers, cpu_policies, devfreq_role, devfreqs, overcurrent_counters, parse_cpu_ticks, parse_pressure, thermometers
+from socbench_sysfs import File, entries, parse_celsius, parse_hertz, parse_kilohertz, parse_number, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-METER = "measure on a machine whose power can be read, or with a power meter at its supply"
+METER = "measure on a machine whose power can be read, or with a power meter at its supply (--meter shelly://ADDRESS, and others)"
+SLOW = 10
+"""A sensor that is dear to read is read in every tenth row at most; the rows between repeat it."""
+DEAR_NS = 200_000
+"""CPU time a row that a dear sensor may take on average, 0.2 % of a core at 10 Hz: it is read the more seldom the longer a read takes."""
+SLOWS = re.compile(r"cpu|gpu|npu|cv-|devfreq|throttle|powerclamp")
+"""Types of cooling devices that slow a processor down; a screen and a radio are cooling devices too, and "Processor" is moved by hand only."""
 PSI = "use a kernel >= 4.20 with CONFIG_PSI, and boot it with psi=1"
 
 
-def new_channel(site: str, kind: str, unit: str, scope: str, wraps_at: float | None = None) -> dict[str, Any]:
-    """One channel. `wraps_at`: where a counter starts again at 0."""
-    return {"site": site, "kind": kind, "unit": unit, "scope": scope, "wraps_at": wraps_at}
+def new_channel(site: str, kind: str, unit: str, scope: str, wraps_at: float | None = None, quantum: float | None = None) -> dict[str, Any]:  # noqa: PLR0913, PLR0917 - each is a field
+    """One channel. `wraps_at`: where a counter starts again at 0. `quantum`: the smallest step it can show, where that is known."""
+    return {"site": site, "kind": kind, "unit": unit, "scope": scope, "wraps_at": wraps_at, "quantum": quantum}
 
 
 class Panel:
     """Every sensor that can be read now: `channels`, their values by `read()`, and under `absent` what was looked for in vain.
+
+    `totals`: which rails together are a wider scope, {"scope", "sites", "source", "note"}: the only sums of rails that may be made.
 
     A board half fills it with the `add_` functions. `base` is the root to look below, `where` and `virtual` say what lies below this system.
     """
 
     def __init__(self, root: str = "/") -> None:
         self.channels: list[dict[str, Any]] = []
+        self.totals: list[dict[str, Any]] = []
         self.absent: list[dict[str, Any]] = []
         self.base = Path(root)
         self.where: str = place(self.base)
@@ -53,6 +62,7 @@ class Panel:
         for closer in self._closers:
             closer()
         self._closers = []
+        self._readers = [(len(self.channels), lambda: [None] * len(self.channels))]
 
     def has(self, *kinds: str, scope: str = "") -> bool:
         """Whether there is a channel of one of these kinds, and of this scope where one is given."""
@@ -81,38 +91,63 @@ class Panel:
         self.at_close(file.close)
         return file
 
-    def watch(self, path: Path, channel: dict[str, Any], parse: Callable[[str], float | None], fix: str = "") -> None:
-        """Add the channel that `parse` finds in the file; or the reason why a first read gives nothing."""
+    def watch(self, path: Path, channel: dict[str, Any], parse: Callable[[str], float | None], fix: str = "", *, dear: bool = False) -> None:
+        """Add the channel that `parse` finds in the file, read `Seldom` if it is dear; or the reason why a first read gives nothing."""
+        self.watch_all(path, [channel], lambda text: (parse(text),), fix, dear=dear)
+
+    def watch_all(
+        self, path: Path, channels: list[dict[str, Any]], parse: Callable[[str], Sequence[float | None]], fix: str = "", *, dear: bool = False
+    ) -> None:
+        """`watch` for several channels whose values `parse` finds in one file."""
         where = self.kernel_path(path)
         try:
             file = self.open(path)
         except PermissionError:
-            reason, fix = f"{path.name} is readable by root only", f"sudo chmod a+r {where}"
+            reason, fix = f"{path.name} is readable by root only", "log in as root" if "/debug/" in where else f"sudo chmod a+r {where}"
         except OSError as error:
             reason, fix = f"{where}: {error.strerror}", fix or f"see why: cat {where}"
         else:
+            none = [None] * len(channels)
 
             def reader() -> Sequence[float | None]:
                 text = file.text()
-                return (None if text is None else parse(text),)
+                return none if text is None else parse(text)
 
-            if reader() != (None,):
-                self.add([channel], reader)
+            if file.asleep or any(value is not None for value in reader()):
+                self.add(channels, Seldom(reader) if dear else reader)
                 return
             file.close()
             reason, fix = f"{where} does not hold a reading", fix or f"see what it holds: cat {where}"
-        self.miss("power" if channel["kind"] == "energy" else channel["kind"], channel["site"], reason, fix)
+        for one in channels:
+            self.miss("power" if one["kind"] == "energy" else one["kind"], one["site"], reason, fix)
+
+    def declare(self, covers: dict[str, str]) -> None:
+        """Say what sensors cover, {site: scope}, where the target knows it better: an unlabelled power monitor at a board's inlet is "board"."""
+        for site, scope in covers.items():
+            found = [one for one in self.channels if one["site"] == site and one["kind"] in ("power", "energy")]
+            for one in found:
+                one["scope"] = scope
+            if not found:
+                there = ", ".join(one["site"] for one in self.channels if one["kind"] in ("power", "energy")) or "none"
+                self.miss("power", site, f"the target declares it, and there is no such power sensor; there are: {there}", "correct its name")
 
 
-def _available(text: str) -> float | None:
-    found = re.search(r"^MemAvailable:\s+(\d{1,15}) kB", text, re.MULTILINE)
-    return float(found.group(1)) * 1024 if found else None
+class Seldom:
+    """A reader that reads in every `SLOW`th row, or more seldom if a read takes long, and repeats that in between."""
 
+    def __init__(self, reader: Callable[[], Sequence[float | None]]) -> None:
+        self._reader = reader
+        self._rest = 0
+        self._last: Sequence[float | None] = ()
 
-def _resident(text: str) -> float | None:
-    """The resident memory in statm, which counts pages."""
-    pages = parse_number(" ".join(text.split()[1:2]))
-    return None if pages is None else pages * os.sysconf("SC_PAGE_SIZE")
+    def __call__(self) -> Sequence[float | None]:
+        """The values of this row."""
+        if not self._rest:
+            begin = time.thread_time_ns()
+            self._last = self._reader()
+            self._rest = max(SLOW, (time.thread_time_ns() - begin) // DEAR_NS)
+        self._rest -= 1
+        return self._last
 
 
 class _Shares:
@@ -148,18 +183,40 @@ def add_temperatures(panel: Panel) -> None:
 
 
 def add_clocks(panel: Panel) -> None:
-    """The CPU clock of every cpufreq policy."""
+    """The CPU clock of every cpufreq policy, and the clocks of GPU, NPU and DRAM that devfreq shows: asking it wakes none of them."""
     policies = cpu_policies(panel.base)
     for name, policy in policies.items():
         panel.watch(policy / "scaling_cur_freq", new_channel(name, "frequency", "Hz", "die"), parse_kilohertz)
+    for site, path in devfreqs(panel.base).items():
+        if devfreq_role(path.name):
+            panel.watch(path / "cur_freq", new_channel(site, "frequency", "Hz", "die"), parse_hertz)
     if panel.virtual and not policies:
         panel.miss("frequency", "cpu", "a virtual machine hides the clock", "measure on the machine itself")
     elif not policies:
         panel.miss("frequency", "cpu", "the kernel has no cpufreq driver for this CPU", "use a kernel that has one")
 
 
-def add_system(panel: Panel, pid: int) -> None:
-    """Pressure, load, free memory, and the resident memory of process `pid` unless it is 0."""
+def add_throttling(panel: Panel, meanings: dict[str, str] | None = None) -> None:
+    """What slows the machine down: states of cooling devices, over-current events, an x86 package's count of hot moments.
+
+    `meanings`: what a Jetson's over-current counters stand for, by name.
+    """
+    for site, path in coolers(panel.base):
+        if SLOWS.search(site):
+            panel.watch(path / "cur_state", new_channel(f"cooling/{site}", "throttle", "1", "die"), parse_number)
+    for name, path in overcurrent_counters(panel.base):
+        meaning = (meanings or {}).get(name, "")
+        panel.watch(path, new_channel(f"{name} {meaning}".strip(), "throttle", "1", "module"), parse_number)
+    seen = set()
+    for counter in entries(panel.base, "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/package_throttle_count"):
+        package = read_text(counter.parents[1] / "topology/physical_package_id") or "0"
+        if package not in seen:
+            seen.add(package)
+            panel.watch(counter, new_channel(f"hot/package-{package}", "throttle", "1", "die"), parse_number)
+
+
+def add_system(panel: Panel) -> None:
+    """Pressure and load."""
     proc = panel.base / "proc"
     for name in ("cpu", "memory", "io"):
         channel = new_channel(f"psi-{name}", "pressure", "1", "system")
@@ -172,7 +229,3 @@ def add_system(panel: Panel, pid: int) -> None:
     else:
         both = [new_channel("cpu-busy", "load", "1", "system"), new_channel("cpu-steal", "load", "1", "system")]
         panel.add(both, lambda: shares(stat.text() or ""))
-    panel.watch(proc / "meminfo", new_channel("available", "memory", "B", "system"), _available, "mount /proc")
-    if pid:
-        channel = new_channel("rss", "memory", "B", "process")
-        panel.watch(proc / str(pid) / "statm", channel, _resident, "give the number of a process that runs")

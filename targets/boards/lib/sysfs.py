@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+OFF_MILLIDEGREES = -256_000
+"""What a Jetson's thermal zone says while its block has no power; other drivers say -274000, below absolute zero."""
 GONE = {errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESRCH, errno.EBADF}
 """A device or a process behind an open file that will not come back."""
 
@@ -83,9 +85,9 @@ def parse_joules(text: str) -> float | None:
 
 
 def parse_celsius(text: str) -> float | None:
-    """Degrees from the kernel's millidegrees; below absolute zero a sensor means that it is off."""
+    """Degrees from the kernel's millidegrees; a sensor at -256 or below means that it is off."""
     value = parse_number(text)
-    return None if value is None or value < -273_150 else value / 1000
+    return None if value is None or value <= OFF_MILLIDEGREES else value / 1000
 
 
 def parse_kilohertz(text: str) -> float | None:
@@ -94,19 +96,40 @@ def parse_kilohertz(text: str) -> float | None:
     return None if value is None or value <= 0 else value * 1e3
 
 
+def parse_hertz(text: str) -> float | None:
+    """Hertz; no clock that runs is at 0."""
+    value = parse_number(text)
+    return None if value is None or value <= 0 else value
+
+
 class File:
-    """One sensor file, kept open. Raises OSError where it cannot be read now; later a sensor that is gone stays gone."""
+    """One sensor file, kept open. Raises OSError where it cannot be read now; later a sensor that is gone stays gone.
+
+    A sensor that answers EAGAIN is one whose block has no power at the moment (a Jetson's gpu-thermal): it is there and says None.
+    """
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(str(path), os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._read()
+        except BlockingIOError:
+            pass
         except OSError:
             self.close()
             raise
 
     def _read(self) -> str:
         return os.pread(self._fd, 4096, 0).decode("ascii", "replace")
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it has no reading only because what it measures is switched off now."""
+        try:
+            return (parse_number(self._read()) or 0.0) <= OFF_MILLIDEGREES
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     def text(self) -> str | None:
         """What it says now, or None."""

@@ -1,0 +1,65 @@
+"""Which silicon a machine is, by what it shows of itself: the name that somebody gave it is not trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from harness.errors import SpecError, UsageError
+from harness.spec import Module, Target, Zoo
+
+
+def recognise(zoo: Zoo, target: str, board: dict[str, Any]) -> Module | None:
+    """The variant of `target` that a machine is, of which `board` is what its half's `probe` said; None where the target takes any machine.
+
+    Raises UsageError for a machine that is none of the target's: it says what the machine is, and which target is made for it.
+    """
+    spec = zoo.target(target)
+    if not spec.modules:
+        return None
+    if found := _module(spec, board):
+        return found
+    shown, fit = _shown(board), next(_fitting(zoo, board), None)
+    if fit:
+        name, module = fit
+        what = f"this is a {module.title}, not a {target}: {shown}"
+        raise UsageError(what, f"--target {name}, also where the board is listed (socbench boards add NAME USER@HOST --target {name})")
+    what = f"this is no machine that the target {target} knows: {shown}"
+    own = zoo.target_files[target]
+    raise UsageError(what, f"if it is one, add what it shows under a [modules.ID] of {own}; its CPU can be measured as it is with --target host")
+
+
+def _module(spec: Target, board: dict[str, Any]) -> Module | None:
+    """The first module of the target that a machine shows a string of. A `*` in the device tree's strings stands for anything."""
+    soc = board.get("soc0", {})
+    for module in spec.modules.values():
+        if any(fnmatchcase(one, pattern) for one in board.get("compatible", []) for pattern in module.compatible):
+            return module
+        if soc.get("soc_id") in module.soc_id or soc.get("machine") in module.machine:
+            return module
+    return None
+
+
+def _fitting(zoo: Zoo, board: dict[str, Any]) -> Iterator[tuple[str, Module]]:
+    """Targets that the machine is of, with the module."""
+    for name in zoo.target_files:
+        try:
+            module = _module(zoo.target(name), board)
+        except SpecError:  # another target's file is wrong: that is said where it is used
+            continue
+        if module:
+            yield name, module
+
+
+def _shown(board: dict[str, Any]) -> str:
+    """What a machine shows of itself, for people."""
+    soc = board.get("soc0", {})
+    said = (
+        ("device tree", ", ".join(board.get("compatible", []))),
+        ("model", board.get("model", "")),
+        ("soc_id", soc.get("soc_id", "")),
+        ("machine", soc.get("machine", "")),
+    )
+    told = "; ".join(f"{name} {value}" for name, value in said if value)
+    return told or f"it has neither a device tree nor /sys/devices/soc0 ({board.get('machine') or board.get('module') or 'it shows no name'})"
