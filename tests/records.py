@@ -89,8 +89,13 @@ class Recipe:
     meters: tuple[Channel, ...] = ()
     watts: float = 12.0
     hertz: float = 10.0
+    dither: float = 1.0
+    """Of a sampling period: within it each row is read at a random moment, so that the rows do not keep step with the items."""
     missed: float = 0.0
     """Share of telemetry reads that failed."""
+    idle: float = 0.0
+    """Seconds of the idle window, between loading and the first item."""
+    idle_watts: float = 4.0
 
 
 @dataclass
@@ -173,10 +178,12 @@ def _blocks(stage: Stage, items: list[tuple[int, int]], cpu: Floats, wall: Float
     return Blocks(stage, begins, ends, cpus, switches, [0] * len(begins))
 
 
-def _telemetry(recipe: Recipe, begin: int, end: int) -> Telemetry:
+def _telemetry(recipe: Recipe, begin: int, end: int, rest: tuple[int, int]) -> Telemetry:
     rng = np.random.default_rng(recipe.seed + 1)
     step = round(1e9 / recipe.hertz)
-    t_ns = list(range(begin - 2 * step, end + 2 * step, step))
+    slots = np.arange(begin - 2 * step, end + 2 * step, step)
+    moments = np.random.default_rng(recipe.seed + 3).uniform(0, recipe.dither, len(slots))
+    t_ns = [int(one) for one in slots + (moments * step).astype(np.int64)]
     channels = [
         Channel(site="package", kind="temperature", unit="°C", scope="die"),
         Channel(site="cpu0", kind="frequency", unit="Hz", scope="die"),
@@ -199,9 +206,11 @@ def _telemetry(recipe: Recipe, begin: int, end: int) -> Telemetry:
             if meter.kind == "energy":
                 top = meter.wraps_at or float("inf")
                 start = top - 20.0 if meter.wraps_at else 1000.0  # a counter that wraps does so during the run
-                row.append((start + recipe.watts * seconds) % top)
+                rested = (min(max(t, rest[0]), rest[1]) - rest[0]) / 1e9
+                row.append((start + recipe.watts * (seconds - rested) + recipe.idle_watts * rested) % top)
             else:
-                row.append(recipe.watts + float(rng.normal(0, 0.02)))
+                level = recipe.idle_watts if rest[0] <= t < rest[1] else recipe.watts
+                row.append(level + float(rng.normal(0, 0.02)))
         rows.append([None if rng.random() < recipe.missed else one for one in row])
     metered = {meter.kind for meter in recipe.meters}
     absent = [
@@ -302,6 +311,7 @@ def _timeline(recipe: Recipe) -> dict[str, Any]:
     started = clock.now
     wall, cpu = item_seconds(recipe)
     clock.span("load", "load", 0.35)
+    rest = clock.span("idle", "idle", recipe.idle) if recipe.idle else (clock.now, clock.now)
     _item(clock, "first", recipe, recipe.latency_s * 3, rng)
     discarded = [_item(clock, "warmup", recipe, seconds, rng) for seconds in wall[: recipe.warmup]]
     kept = [_item(clock, "steady", recipe, seconds, rng) for seconds in wall[recipe.warmup :]]
@@ -313,7 +323,7 @@ def _timeline(recipe: Recipe) -> dict[str, Any]:
         _blocks("warmup", discarded, cpu[: recipe.warmup], wall[: recipe.warmup], recipe.threads),
         _blocks("steady", kept, cpu[recipe.warmup :], wall[recipe.warmup :], recipe.threads),
     ]
-    return {"spans": clock.done(), "blocks": blocks, "telemetry": [_telemetry(recipe, started, clock.now)]}
+    return {"spans": clock.done(), "blocks": blocks, "telemetry": [_telemetry(recipe, started, clock.now, rest)]}
 
 
 def whisper_record(**options: Any) -> RunRecord:

@@ -367,7 +367,7 @@ def test_a_gap_in_the_power_samples_gives_no_energy() -> None:
     telemetry = record.telemetry[0]
     rows = [[*row[:-1], None] if 100 <= i < 110 else row for i, row in enumerate(telemetry.rows)]
     reason = figure(msgspec.structs.replace(record, telemetry=[msgspec.structs.replace(telemetry, rows=rows)]), "power").reason
-    assert "gave no sample for 1.1" in reason
+    assert "gave no sample for 1." in reason
 
 
 def test_a_meter_on_another_clock_is_shifted_and_refused_when_the_clocks_disagree() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.series import LATENCY, RATES
@@ -16,6 +17,9 @@ PINNED = {"performance", "userspace"}
 COOLERS = ("processor", "cpufreq", "devfreq", "powerclamp", "cpu", "gpu", "npu")
 """What the names of cooling devices contain that slow a processor; fans, screens and radios are cooling devices too."""
 BELOW = 0.1
+SUPPLY = re.compile(r"oc\d|over-?current|under-?voltage", re.IGNORECASE)
+"""Counters of events of the supply, which `checks.pinning` reports as such."""
+COUNTER = re.compile(r"count|cnt|event|^hot/", re.IGNORECASE)
 
 
 def check(record: RunRecord) -> Iterator[Problem]:
@@ -47,7 +51,8 @@ def _governors(record: RunRecord) -> Iterator[Problem]:
     """As they were after the run: clocks are pinned after the state before it was read, and restored after the state after it."""
     before, after, board = (record.environment.get(name) or {} for name in ("before", "after", "board"))
     governors: dict[str, str] = after.get("governors") or before.get("governors") or {}
-    free = sorted(f"{name} {governor}" for name, governor in governors.items() if governor not in PINNED)
+    held = _held(record)
+    free = sorted(f"{name} {governor}" for name, governor in governors.items() if governor not in PINNED and name not in held)
     if free:
         yield Problem(
             code="clocks-unpinned",
@@ -69,10 +74,21 @@ def _governors(record: RunRecord) -> Iterator[Problem]:
         )
 
 
+def _held(record: RunRecord) -> set[str]:
+    """Policies that have one clock only, whatever their governor: their least is their most, as `jetson_clocks` leaves them."""
+    achieved = (record.environment.get("pin") or {}).get("achieved") or {}
+    found = set()
+    for name, clocks in achieved.items():
+        if isinstance(clocks, dict) and (least := clocks.get("min_hz")) and least == clocks.get("max_hz"):
+            found.add(name)
+    return found
+
+
 def _counted(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """Throttle counters that rose."""
     old, new = before.get("throttle_counts") or {}, after.get("throttle_counts") or {}
-    return [f"{name} throttled {new[name] - old[name]} times" for name in sorted(old.keys() & new.keys()) if new[name] > old[name]]
+    names = sorted(name for name in old.keys() & new.keys() if not SUPPLY.search(name))
+    return [f"{name} throttled {new[name] - old[name]} times" for name in names if new[name] > old[name]]
 
 
 def _sensed(record: RunRecord) -> list[str]:
@@ -81,12 +97,13 @@ def _sensed(record: RunRecord) -> list[str]:
     stretch = window(record)
     for telemetry in record.telemetry:
         for i, channel in enumerate(telemetry.channels):
-            if channel.kind != "throttle" or stretch is None:
+            if channel.kind != "throttle" or stretch is None or SUPPLY.search(channel.site):
                 continue
             offset = telemetry.clock_offset_ns
             rows = zip(telemetry.t_ns, telemetry.rows, strict=True)
             seen = [value for t, row in rows if stretch[0] <= t + offset <= stretch[1] and (value := row[i]) is not None]
-            if seen and (max(seen) > seen[0] or seen[0] == max(seen) == 1):  # a counter that rose; a flag that was up all along
+            up = not COUNTER.search(channel.site) and bool(seen) and min(seen) == max(seen) == 1  # a flag that was up all along
+            if seen and (max(seen) > seen[0] or up):
                 found.append(f"{channel.site} reported throttling")
     return found
 

@@ -68,9 +68,9 @@ def durations(record: RunRecord) -> dict[str, Floats]:
     return found
 
 
-def window(record: RunRecord) -> tuple[int, int] | None:
-    """First begin and last end of the steady stage [ns], or None."""
-    phases = core(record)
+def window(record: RunRecord, stage: Stage = "steady") -> tuple[int, int] | None:
+    """First begin and last end of a stage [ns], or None."""
+    phases = core(record, stage)
     if not phases:
         return None
     return min(one.begin_ns[0] for one in phases), max(one.end_ns[-1] for one in phases)
