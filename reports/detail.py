@@ -12,7 +12,7 @@ from harness.record import Comparison, Problem, RunRecord, Telemetry
 from reports import series
 from reports.figures import Figures, flag_of, interval, shown
 from reports.shapes import Change, Fact, Link, Mark, Metrics, ProblemDetail, RunView, SettingView, Sheet, SpanSummary
-from reports.words import EVERYTHING, MARKS, SEVERITIES, STAGE_WORDS, STAGES, STATUSES, SUSPECT, place_of, weights_of
+from reports.words import EVERYTHING, MARKS, SEVERITIES, STAGE_WORDS, STAGES, STATUSES, SUSPECT, SUSTAINED, place_of, weights_of
 
 SUMMED_UP = 6
 """Of more values than this in one place (a clock of each of 64 CPUs) only the range is shown."""
@@ -133,8 +133,11 @@ def _metrics(record: RunRecord, figures: Figures) -> Iterator[Metrics]:
     """The figures in a reader's order; a formula stands with the first phase of its metric."""
     measured = record.status in ("ok", "invalid")
     said: set[str] = set()
+    lasting = any(one.stage == "sustain" for one in record.spans)
     for anchor, reading in sorted(figures.readings, key=lambda one: place_of(one[1].metric.id)) if measured else ():
         metric, quantity = reading.metric, reading.quantity
+        if metric.id in SUSTAINED[1:] and not lasting:
+            continue
         flag, why = flag_of(record.problems, metric.id) if quantity.value is not None else ("", "")
         yield Metrics(
             anchor=anchor,

@@ -70,6 +70,14 @@ def attr_of(into: str, said: Mapping[str, Any]) -> Markup:
     return first + Markup(' data-en="{}" data-zh="{}" data-into="{}"').format(said["en"], said["zh"], into)
 
 
+def attr_notes(into: str, notes: Sequence[Note]) -> Markup:
+    """As `attr`, of several sentences."""
+    from markupsafe import Markup
+
+    found = [sentences(one.key, one.values) for one in notes]
+    return attr_of(into, {language: Markup(" ").join(one[language] for one in found) for language in LANGUAGES})
+
+
 def option(key: str, **values: Any) -> Markup:
     """What an element says that holds text only (an option): English inside, both languages for the script."""
     from markupsafe import Markup
@@ -157,7 +165,7 @@ def tr_attr(into: str, text: str) -> Markup:
 
 
 HELPERS = {
-    "t": t, "tr": tr, "both": both, "note": note, "attr": attr, "attr_of": attr_of, "tr_attr": tr_attr, "option": option, "text": plain,
-    "word_texts": word_texts,
+    "t": t, "tr": tr, "both": both, "note": note, "attr": attr, "attr_of": attr_of, "attr_notes": attr_notes, "tr_attr": tr_attr, "option": option,
+    "text": plain, "word_texts": word_texts,
 }  # fmt: skip
 """What every template may call."""

@@ -58,7 +58,7 @@ def style() -> Iterator[None]:
 def draw(plot: Plot) -> str:
     """`plot` as an `<svg>` element. Names in it are escaped by matplotlib's writer."""
     with style():
-        figure = _distribution(plot) if plot.kind == "distribution" else _timeline(plot)
+        figure = {"distribution": _distribution, "timeline": _timeline, "sustain": _sustain}[plot.kind](plot)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return embedded(out.getvalue())
@@ -304,6 +304,34 @@ def _timeline(plot: Plot) -> Figure:
     return figure
 
 
+def _sustain(plot: Plot) -> Figure:
+    """A strip a curve above, a strip a kind of sensor below; the first and the last minute shaded, the knee a dashed line across all of them."""
+    head, gap, tall, low, foot = 0.36, 0.3, 0.85, 0.5, 0.26
+    heights = [tall] * len(plot.curves) + [low] * len(plot.sensors)
+    figure = _figure(head + sum(heights) + gap * len(heights) + foot)
+    end = max(one.end for one in plot.bands) or 1e-6
+    span = (-0.01 * end, 1.01 * end)
+    top, strips = head, []
+    for sensor, height in zip((*plot.curves, *plot.sensors), heights, strict=True):
+        strips.append(_sensor(figure, sensor, top + gap, height, span))
+        top += gap + height
+    for strip in strips:
+        _bands(strip, plot.bands)
+        for one in plot.moments:
+            strip.line([one.t, one.t], strip.y, linestyle=DASHES[1][0], linewidth=1.0)
+    if not strips:
+        return figure
+    for at, band in enumerate(plot.bands):
+        strips[0].say(
+            strips[0].right_of(band.end if at else band.begin), band.stage, up=0.25, ha="right" if at else "left", fontsize=SMALL, color=MUTED
+        )
+    for one in plot.moments:
+        x = strips[0].right_of(one.t)
+        strips[0].say(x, one.name, up=0.42, ha="left" if x < 0.8 else "right", fontsize=SMALL)
+    strips[-1].along(_ticks(0.0, end, 8), "min")
+    return figure
+
+
 def _track(figure: Figure, track: Track, top: float, height: float, span: tuple[float, float]) -> Strip:
     factor, unit = _scale(track.top)
     low, high = min(track.took) * factor, track.top * factor
@@ -343,25 +371,30 @@ def _name_bands(strip: Strip, bands: Sequence[Band]) -> None:
 def _sensor(figure: Figure, sensor: Sensor, top: float, height: float, span: tuple[float, float]) -> Strip:
     wires = [_between(one, *span) for one in sensor.wires]
     low_wire, high_wire = (None if one is None else _between(one, *span) for one in (sensor.low, sensor.high))
-    values = [y for one in (*wires, low_wire, high_wire) if one is not None for y in one.y if not math.isnan(y)]
+    values = [y for one in (*wires, low_wire, high_wire) if one is not None for y in (*one.y, *one.low, *one.high) if not math.isnan(y)]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     pad = (high - low) * 0.12 or max(abs(high) * 0.1, 0.5)
     strip = Strip(figure, top, height, span, (low - pad, high + pad))
     said = {significant(one): one for one in (low, high)}
     strip.up({one: name for name, one in said.items()})
+    colour = SERIES[sensor.colour - 1] if sensor.colour else MUTED
     if low_wire and high_wire:
         strip.fill([*low_wire.t, *reversed(high_wire.t)], [*low_wire.y, *reversed(high_wire.y)], MUTED, alpha=0.25)
     for one, (dashes, _) in zip(wires, DASHES, strict=False):
-        strip.line(one.t, one.y, color=MUTED, linewidth=1.0, linestyle=dashes)
-    names = [_short(one.name) for one in wires]
+        if one.low:  # a bar a column: it is seen however narrow it is
+            x = [t for t in one.t for t in (t, t, math.nan)]
+            y = [end for low_end, high_end in zip(one.low, one.high, strict=True) for end in (low_end, high_end, math.nan)]
+            strip.line(x, y, color=colour, linewidth=2.4, alpha=0.35, solid_capstyle="butt")
+        strip.line(one.t, one.y, color=colour, linewidth=1.0, linestyle=dashes)
+    names = [_short(one.name) for one in wires if one.name]
     which = f"median and range of {sensor.of}" if low_wire else names[0] if names else ""
     if not low_wire and len(names) > 1:
         which = ", ".join(f"{name} ({how})" for name, (_, how) in zip(names, DASHES, strict=False))
-    strip.title(f"{sensor.title}{', ' + sensor.unit if sensor.unit else ''}  ·  {which}")
+    strip.title(f"{sensor.title}{', ' + sensor.unit if sensor.unit else ''}{'  ·  ' + which if which else ''}")
     return strip
 
 
 def _between(wire: Wire, begin: float, end: float) -> Wire:
     """The part of a line inside the time axis."""
-    inside = [(t, y) for t, y in zip(wire.t, wire.y, strict=True) if begin <= t <= end]
-    return Wire(wire.name, tuple(t for t, _ in inside), tuple(y for _, y in inside))
+    inside = [at for at, t in enumerate(wire.t) if begin <= t <= end]
+    return Wire(wire.name, *(tuple(one[at] for at in inside) if one else () for one in (wire.t, wire.y, wire.low, wire.high)))

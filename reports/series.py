@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from harness.metrics.latency import PERCENTILES
 from harness.metrics.spans import core, durations, seconds
 from harness.quantity import Unit, text
-from harness.record import Channel, RunRecord, Telemetry
+from harness.record import RunRecord
 from reports.figures import Figures, to_csv
-from reports.shapes import Band, Data, Panel, Percentile, Plot, Sensor, Track, Wire
-from reports.words import DISCARDED, STAGE_WORDS, STAGES
+from reports.shapes import Band, Data, Panel, Percentile, Plot, Track
+from reports.sustained import sustained
+from reports.telemetry import sensors as sensed
+from reports.telemetry import short, table, thinned
+from reports.words import DISCARDED, SESSION, STAGE_WORDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
 
 POINTS = 300
 """Most points drawn of one series of spans."""
-SAMPLES = 120
-"""Most points drawn of one sensor."""
 FEW = 30
 """Fewer spans than this are drawn one by one: a histogram of them would show its bins."""
 MOST_BINS = 60
@@ -30,21 +31,11 @@ TAIL = 3.0
 """The axis ends this many times the distance from fastest to p90 above p90; what lies beyond is counted, not drawn."""
 HIGHEST = 3.0
 """A time axis ends at most this many times above the steady median."""
-MOST_WIRES = 3
-SENSORS = {
-    # kind -> title, unit read, unit shown, factor
-    "power": ("Power", "W", "W", 1.0),
-    "frequency": ("Frequency", "Hz", "GHz", 1e-9),
-    "temperature": ("Temperature", "°C", "°C", 1.0),
-    "load": ("Load", "1", "%", 100.0),
-    "pressure": ("Pressure (PSI)", "1", "%", 100.0),
-    "throttle": ("Throttling", "1", "", 1.0),
-}
 
 
 def plots(record: RunRecord, figures: Figures) -> tuple[Plot, ...]:
     """The plots that this record has data for."""
-    return tuple(one for one in (distribution(record, figures), timeline(record)) if one is not None)
+    return tuple(one for one in (distribution(record, figures), timeline(record), sustained(record, figures)) if one is not None)
 
 
 # ---------------------------------------------------------------------------------------------------- distribution
@@ -58,8 +49,8 @@ def distribution(record: RunRecord, figures: Figures) -> Plot | None:
     panels = tuple(_panel(phase, samples, figures) for phase, samples in found.items())
     counted = [one for one in panels if one.counts]
     bins = [(one.phase, low, high, n) for one in counted for low, high, n in zip(one.edges, one.edges[1:], one.counts, strict=False)]
-    data = [Data("bins", to_csv(("phase", "from [s]", "to [s]", "spans"), [(p, _short(a), _short(b), n) for p, a, b, n in bins]))] if bins else []
-    single = [(one.phase, _short(value)) for one in panels for value in one.few]
+    data = [Data("bins", to_csv(("phase", "from [s]", "to [s]", "spans"), [(p, short(a), short(b), n) for p, a, b, n in bins]))] if bins else []
+    single = [(one.phase, short(value)) for one in panels for value in one.few]
     if single:
         data.append(Data("spans", to_csv(("phase", "took [s]"), single)))
     what = "batches" if record.scenario == "offline" else "spans"
@@ -106,38 +97,39 @@ def _panel(phase: str, samples: Array, figures: Figures) -> Panel:
 
 
 def timeline(record: RunRecord) -> Plot | None:
-    """Every stage of the session on one time axis, with what the sensors said meanwhile."""
-    spans = [one for one in record.spans if one.begin_ns]
-    timed = [one for one in spans if one.stage != "load"]
+    """Every stage of the session but the sustained one on one time axis, with what the sensors said meanwhile."""
+    spans = [one for one in record.spans if one.begin_ns and one.stage in SESSION]
+    timed = [one for one in spans if one.stage not in ("load", "idle")]
     if not timed:
         return None
     zero = min(one.begin_ns[0] for one in spans)
     bands = []
-    for stage in STAGES:
+    for stage in SESSION:
         own = [one for one in spans if one.stage == stage]
         if own:
             begin, end = min(one.begin_ns[0] for one in own), max(one.end_ns[-1] for one in own)
             bands.append(Band(STAGE_WORDS[stage], (begin - zero) / 1e9, (end - zero) / 1e9, stage in DISCARDED))
     steady = [one.phase for one in core(record)] or list(dict.fromkeys(one.phase for one in timed))
     tracks = tuple(_track(record, phase, zero) for phase in steady)
-    sensors = tuple(one for telemetry in record.telemetry for one in _sensors(telemetry, zero))
+    ended = max(one.end for one in bands)
+    sensors = sensed(record, zero, -math.inf, ended * 1.01) if len(spans) < len(record.spans) else sensed(record, zero)
     points = sorted((t, one.phase, took) for one in tracks for t, took in zip(one.t, one.took, strict=True))
-    data = [Data("spans", to_csv(("began [s]", "phase", "took [s]"), [(round(t, 4), phase, _short(took)) for t, phase, took in points]))]
-    for sensor in sensors:
-        wires = [one for one in (sensor.low, *sensor.wires, sensor.high) if one is not None]
-        rows = zip(wires[0].t, *(one.y for one in wires), strict=True)
-        head = ("t [s]", *(f"{one.name} [{sensor.unit or 1}]" for one in wires))
-        data.append(Data(sensor.title, to_csv(head, [(round(t, 3), *(None if math.isnan(y) else _short(y) for y in ys)) for t, *ys in rows])))
-    thinned = [f"{len(one.t)} of {one.of} {one.phase} spans" for one in tracks if len(one.t) < one.of]
+    data = [Data("spans", to_csv(("began [s]", "phase", "took [s]"), [(round(t, 4), phase, short(took)) for t, phase, took in points]))]
+    data += [table(one, "t [s]") for one in sensors]
+    few = [f"{len(one.t)} of {one.of} {one.phase} spans" for one in tracks if len(one.t) < one.of]
     caption = "Each dot is one span. Shaded: load, first inference and warm-up, which no latency is read from."
+    if any(one.stage == STAGE_WORDS["idle"] for one in bands):
+        caption = caption.replace("load, first inference and warm-up", "load, first inference, idle and warm-up")
     if any(one.stage == STAGE_WORDS["pipeline"] for one in bands):
         caption += " The last stretch runs the whole pipeline; of it only the phases of the network are drawn."
-    if thinned:
-        caption += f" Drawn are {', '.join(thinned)}, evenly spaced, and the slowest of all."
+    if few:
+        caption += f" Drawn are {', '.join(few)}, evenly spaced, and the slowest of all."
+    if any(thinned(one) for one in sensors):
+        caption += " Where a sensor's line has bars, it is the median of a column of samples, and the bar reaches from the lowest to the highest."
     if not sensors:
         caption += " No sensor was read."
     below = ", ".join(one.title.lower() for one in sensors) or "no sensor"
-    alt = f"Latency over {text(max(one.end for one in bands), Unit.SECOND)} of the session; below it {below}."
+    alt = f"Latency over {text(ended, Unit.SECOND)} of the session; below it {below}."
     return Plot("timeline", "Latency over the session", caption, alt, tuple(data), tracks=tracks, bands=tuple(bands), sensors=sensors)
 
 
@@ -145,7 +137,7 @@ def _track(record: RunRecord, phase: str, zero: int) -> Track:
     """One phase over all stages after loading. The axis ends where the steady spans do, so that a slow first one does not flatten the rest."""
     import numpy as np
 
-    pieces = [(stage, one) for stage in STAGES[1:] if (one := record.phase(stage, phase)) is not None and one.begin_ns]
+    pieces = [(stage, one) for stage in SESSION[1:] if (one := record.phase(stage, phase)) is not None and one.begin_ns]
     t = np.concatenate([(np.asarray(one.begin_ns, dtype=np.int64) - zero) / 1e9 for _, one in pieces])
     took = np.concatenate([seconds(one) for _, one in pieces])
     kept_stages = [float(seconds(one).max()) for stage, one in pieces if stage != "first"] or [float(took.max())]
@@ -167,68 +159,3 @@ def thin(values: Array, most: int) -> NDArray[np.int64]:
     slices = most - len(slowest)
     places = np.arange(slices) + np.random.default_rng(0).random(slices)
     return np.union1d((places * n / slices).astype(np.int64), slowest)
-
-
-def _sensors(telemetry: Telemetry, zero: int) -> list[Sensor]:
-    import numpy as np
-
-    if len(telemetry.t_ns) < 2:
-        return []
-    t = (np.asarray(telemetry.t_ns, dtype=np.int64) + telemetry.clock_offset_ns - zero) / 1e9
-    table = np.asarray([[math.nan if one is None else one for one in row] for row in telemetry.rows], dtype=float)
-    found = []
-    for kind, (title, _, unit, _) in SENSORS.items():
-        wires = []
-        for at, channel in enumerate(telemetry.channels):
-            shown = _as_shown(channel, kind, t, table[:, at])
-            if shown is not None:
-                wires.append((channel.site, *shown))
-        if not wires or (kind == "throttle" and not any(y.any() for _, _, y in wires)):
-            continue
-        kept = _stride(len(t))
-        if len(wires) <= MOST_WIRES:
-            lines = tuple(_wire(site, when, y, kept) for site, when, y in wires)
-            found.append(Sensor(title, unit, lines, of=len(lines)))
-            continue
-        stacked = np.stack([y for _, _, y in wires])
-        blank = np.isnan(stacked).all(axis=0)
-        stacked[:, blank] = 0.0
-        low, middle, high = (
-            np.where(blank, np.nan, one) for one in (np.nanmin(stacked, axis=0), np.nanmedian(stacked, axis=0), np.nanmax(stacked, axis=0))
-        )
-        found.append(
-            Sensor(title, unit, (_wire("median", t, middle, kept),), _wire("lowest", t, low, kept), _wire("highest", t, high, kept), len(wires))
-        )
-    return found
-
-
-def _as_shown(channel: Channel, kind: str, t: Array, column: Array) -> tuple[Array, Array] | None:
-    """Times and values of one channel as its plot shows them; an energy counter becomes power. None for another kind or unit."""
-    import numpy as np
-
-    _, unit, _, factor = SENSORS[kind]
-    if np.isnan(column).all():
-        return None
-    if channel.kind == kind and channel.unit == unit:
-        return t, (column - column[~np.isnan(column)][0] if kind == "throttle" else column) * factor
-    if channel.kind == "energy" and channel.unit == "J" and kind == "power":
-        rise = np.diff(column, prepend=math.nan)
-        if channel.wraps_at is not None:
-            rise = np.where(rise < 0, rise + channel.wraps_at, rise)
-        lasted = np.diff(t, prepend=math.nan)
-        known = (rise >= 0) & (lasted > 0)
-        return t, np.where(known, rise, math.nan) / np.where(known, lasted, 1.0)
-    return None
-
-
-def _stride(n: int) -> slice:
-    return slice(None, None, max(1, math.ceil(n / SAMPLES)))
-
-
-def _wire(name: str, t: Array, y: Array, kept: slice) -> Wire:
-    return Wire(name, tuple(map(float, t[kept])), tuple(map(float, y[kept])))
-
-
-def _short(value: float) -> float:
-    """Four significant digits."""
-    return float(f"{value:.4g}")

@@ -205,11 +205,13 @@ class Band:
 
 @dataclass(frozen=True)
 class Wire:
-    """One line of telemetry, already in `Sensor.unit`."""
+    """One line over time, already in `Sensor.unit`. Where it is thinned, `y` is the median of a column of samples, `low` and `high` its ends."""
 
     name: str
     t: Floats
     y: Floats
+    low: Floats = ()
+    high: Floats = ()
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,8 @@ class Sensor:
     low: Wire | None = None
     high: Wire | None = None
     of: int = 0
+    colour: int = 0
+    """Of the lines; 0: that of the sensors."""
 
 
 @dataclass(frozen=True)
@@ -233,10 +237,18 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Plot:
-    """A plot: panels of distributions, or tracks over time with the sensors below."""
+class Moment:
+    """A line across a plot at one time of its axis."""
 
-    kind: Literal["distribution", "timeline"]
+    name: str
+    t: float
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot: panels of distributions, tracks over time with the sensors below, or the course of a sustained run."""
+
+    kind: Literal["distribution", "timeline", "sustain"]
     title: str
     caption: str
     alt: str
@@ -245,6 +257,11 @@ class Plot:
     tracks: tuple[Track, ...] = ()
     bands: tuple[Band, ...] = ()
     sensors: tuple[Sensor, ...] = ()
+    curves: tuple[Sensor, ...] = ()
+    """Drawn above the sensors, higher than they are."""
+    moments: tuple[Moment, ...] = ()
+    said: tuple[Note, ...] = ()
+    """The caption and the alternative text as sentences of the catalogue, where they are."""
 
 
 @dataclass(frozen=True)

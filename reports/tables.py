@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.metrics import metrics
 from harness.quantity import Unit, significant, text
@@ -10,24 +10,34 @@ from harness.record import RunRecord
 from reports.detail import label_of, minute, status_of, tone_of, warnings_of, weights_kind
 from reports.figures import Figures, Notes, cell, columns, heads, scale_of, to_csv
 from reports.shapes import Cell, Group, Row, Table
-from reports.words import FAMILIES, OTHER, SHORT_ITEMS, Ask, Family, family_of, rate_of, weights_of
+from reports.words import FAMILIES, LASTING, OTHER, SHORT_ITEMS, Ask, Family, family_of, rate_of, weights_of
 
 _KEYS = ("run_id", "target", "workload", "runtime", "precision", "scenario", "threads", "batch", "weights", "status")
 
 
 class Labels:
-    """How a run is called; the target is named where there are several."""
+    """How a run is called; the board, or the target where it has no name, is named where there are several."""
 
     def __init__(self, records: Sequence[RunRecord]) -> None:
-        self.several = len({one.target for one in records}) > 1
+        self.several = len({(one.target, one.board) for one in records}) > 1
 
     def short(self, record: RunRecord) -> str:
         """Within its workload."""
-        return f"{record.target} · {label_of(record)}" if self.several else label_of(record)
+        return f"{record.board or record.target} · {label_of(record)}" if self.several else label_of(record)
 
     def whole(self, record: RunRecord) -> str:
         """Anywhere."""
         return f"{record.title} · {self.short(record)}"
+
+
+def newest_of(ordered: Iterable[RunRecord]) -> set[int]:
+    """The newest record of each identity, by id(record); the others are shown as earlier runs."""
+    best: dict[tuple[str, ...], RunRecord] = {}
+    for one in ordered:
+        held = best.get(one.identity())
+        if held is None or (one.begun_at, one.run_id) > (held.begun_at, held.run_id):
+            best[one.identity()] = one
+    return {id(one) for one in best.values()}
 
 
 def tables(records: Sequence[RunRecord], figures: Mapping[int, Figures], newest: set[int], labels: Labels) -> Iterator[Table]:
@@ -36,6 +46,9 @@ def tables(records: Sequence[RunRecord], figures: Mapping[int, Figures], newest:
         own = [one for one in records if family_of(one.task) is family]
         if own:
             yield _table(family, own, figures, newest, labels)
+    lasting = [one for one in records if any(spans.stage == "sustain" for spans in one.spans)]
+    if lasting:
+        yield _table(LASTING, lasting, figures, newest_of(lasting), labels)  # a short run since does not make a long one old
 
 
 def _table(family: Family, records: Sequence[RunRecord], figures: Mapping[int, Figures], newest: set[int], labels: Labels) -> Table:
@@ -62,7 +75,9 @@ def _table(family: Family, records: Sequence[RunRecord], figures: Mapping[int, F
         columns=made,
         groups=tuple(
             Group(
-                title, _about(some), tuple(_row(one, figures[id(one)].anchor, cells.get(id(one), ()), id(one) not in newest, labels) for one in some)
+                title,
+                _about(some),
+                tuple(_row(one, figures[id(one)].anchor, cells.get(id(one), ()), id(one) not in newest, labels, family) for one in some),
             )
             for (title, _), some in groups.items()
         ),
@@ -72,8 +87,10 @@ def _table(family: Family, records: Sequence[RunRecord], figures: Mapping[int, F
     )
 
 
-def _row(record: RunRecord, anchor: str, cells: tuple[Cell, ...], earlier: bool, labels: Labels) -> Row:
+def _row(record: RunRecord, anchor: str, cells: tuple[Cell, ...], earlier: bool, labels: Labels, family: Family) -> Row:  # noqa: PLR0913, PLR0917 - each differs from row to row
     sub = f"earlier run, {minute(record.begun_at)}" if earlier else ""
+    if family is LASTING:
+        sub = "; ".join(filter(None, (record.module, sub)))
     return Row(
         anchor=anchor,
         label=labels.short(record),

@@ -14,7 +14,7 @@ from reports.detail import flat, minute, run_view, status_of, warnings_of, weigh
 from reports.figures import Figures, slug, unique
 from reports.problems import absences, problems, unmeasured
 from reports.shapes import Count, Fact, Machine, MetricWords, ProblemView, Report, RunView, SettingView
-from reports.tables import Labels, tables
+from reports.tables import Labels, newest_of, tables
 from reports.words import ENDINGS, FAMILIES, INVALID_FIGURE, MARKS, OTHER, PRECISIONS, SUSPECT_FIGURE, family_of, place_of
 
 __all__ = ["Report", "view"]
@@ -31,7 +31,7 @@ def view(records: Sequence[RunRecord], links: Mapping[str, str]) -> Report:
     ordered = sorted(records, key=_rank)
     taken: set[str] = set()
     figures = {id(one): Figures(one, unique(f"run-{slug(one.run_id)}", taken)) for one in ordered}
-    newest = _newest(ordered)
+    newest = newest_of(ordered)
     labels = Labels(ordered)
     found = problems(ordered, figures, labels)
     without = unmeasured(ordered, figures, labels)
@@ -99,16 +99,6 @@ def _rank(record: RunRecord) -> tuple[object, ...]:
         newest_first,
         record.run_id,
     )
-
-
-def _newest(ordered: Iterable[RunRecord]) -> set[int]:
-    """The newest record of each identity; the others are shown as earlier runs."""
-    best: dict[tuple[str, ...], RunRecord] = {}
-    for one in ordered:
-        held = best.get(one.identity())
-        if held is None or (one.begun_at, one.run_id) > (held.begun_at, held.run_id):
-            best[one.identity()] = one
-    return {id(one) for one in best.values()}
 
 
 # ---------------------------------------------------------------------------------------------------- the head

@@ -36,14 +36,24 @@ FLAGS: dict[str, Flag] = {"warning": "suspect", "invalid": "invalid"}
 WORST = ("invalid", "warning", "note")
 EVERYTHING = "*"
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "q8_0", "q4_k_m", "q4_0", "int4")
-STAGES: tuple[Stage, ...] = ("load", "first", "warmup", "steady", "pipeline")
-STAGE_WORDS = {"load": "load", "first": "first", "warmup": "warm-up", "steady": "steady", "pipeline": "pipeline"}
-DISCARDED = ("load", "first", "warmup")
+STAGES: tuple[Stage, ...] = ("load", "first", "idle", "warmup", "steady", "pipeline", "sustain")
+STAGE_WORDS = {
+    "load": "load", "first": "first", "idle": "idle", "warmup": "warm-up", "steady": "steady", "pipeline": "pipeline", "sustain": "sustained",
+}  # fmt: skip
+DISCARDED = ("load", "first", "idle", "warmup")
+SESSION: tuple[Stage, ...] = STAGES[:-1]
+"""What the time line of the session shows; a sustained run is so much longer that it has a plot of its own."""
+SUSTAINED = (
+    "sustained_throughput", "first_minute_throughput", "sustained_ratio", "throttle_knee", "sustained_latency", "first_minute_latency",
+    "sustained_temperature",
+)  # fmt: skip
+"""Figures of a sustained run. Where none was asked for, the first alone says so."""
 RATES = {"image": "images/s", "token": "tokens/s", "audio second": "audio s/s"}
 SHORT_ITEMS = {"audio second": "audio\u00a0s"}
 READ_FIRST = (
-    "latency_p50", "latency_p90", "latency_p99", "latency_min", "ttft", "tpot", "throughput", "first_inference", "load_time", "achieved_ops",
-    "peak_memory", "model_bytes", "energy_per_item", "power", "efficiency", "cosine", "sqnr", "agreement",
+    "latency_p50", "latency_p90", "latency_p99", "latency_min", "ttft", "tpot", "throughput", *SUSTAINED, "first_inference", "load_time",
+    "achieved_ops", "peak_memory", "model_bytes", "energy_per_item", "power", "idle_power", "energy_above_idle",
+    "energy_per_stream", "site_power", "efficiency", "cosine", "sqnr", "agreement",
 )  # fmt: skip
 """The order in which a reader wants figures; what is not named here comes after."""
 MEMORY = ("rss_peak", "rss", "pss")
@@ -177,6 +187,25 @@ OTHER = Family(
         Ask("SQNR", "sqnr", (), _CLOSE),
     ),
 )
+
+
+_LAST = ("", "decode", "*")
+LASTING = Family(
+    "sustained",
+    "Sustained performance",
+    (),
+    "The first minute of a long run against its last. The knee is the time after which the rate stays more than 3 % below the first minute's.",
+    (
+        Ask("first minute", "first_minute_throughput", _LAST, "Throughput"),
+        Ask("last minute", "sustained_throughput", _LAST, "Throughput"),
+        Ask("last / first", "sustained_ratio", ("",), "Throughput"),
+        Ask("knee", "throttle_knee", ("",), "Throughput"),
+        Ask("first minute", "first_minute_latency", ("item", "infer", "*"), "Latency"),
+        Ask("last minute", "sustained_latency", ("item", "infer", "*"), "Latency"),
+        Ask("at the end", "sustained_temperature", ("",), "Temperature"),
+    ),
+)
+"""The table of the runs that have a sustained stage, whatever their task."""
 
 
 def family_of(task: str) -> Family:
