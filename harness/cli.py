@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from harness import __version__
 from harness.errors import SocbenchError
 
-COMMANDS = ("list", "bench", "select", "explain", "report", "evidence", "zoo", "doctor", "schema")
+COMMANDS = ("list", "bench", "attach", "boards", "select", "explain", "report", "evidence", "zoo", "doctor", "restore", "schema")
 EPILOG = """\
 examples:
   socbench bench host                                  the whole zoo on this machine
   socbench bench host --workload resnet50 --seconds 10
   socbench bench host --resume                         go on where it stopped
+  socbench boards add rk-1 user@10.0.0.5 --target rk3588
+  socbench bench rk-1                                  the same on a board, over SSH
   socbench select edge-llm                             which SoC for this product, how sure, and why
   socbench explain edge-llm rk3588                     every number behind one SoC, with its source
   socbench report                                      results/report.html: the matrix, and all records

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from rich.live import Live
+
+BAR = 20
+"""Columns of a progress bar."""
 
 
 def say(text: str) -> None:
@@ -38,45 +41,47 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequen
 
 
 class Progress:
-    """Where a long command is. On a terminal a line that moves; in a pipe one line a step."""
+    """Where a long command is. On a terminal a line that moves; in a pipe one line a step. `name`: whose line it is, among several."""
 
-    def __init__(self, total: int) -> None:
-        self.total, self.done, self.title, self.detail = total, 0, "", ""
+    def __init__(self, total: int, name: str = "") -> None:
+        self.total, self.name, self.done, self.title, self.detail = total, name, 0, "", ""
         self.begin = self.step_begin = time.monotonic()
         self.live: Live | None = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.live import Live
-
-            self.live = Live(console=Console(stderr=True), get_renderable=self._line, refresh_per_second=5, transient=True)
-            self.live.start()
+        self.live = _live(self.shown)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.live:
             self.live.stop()
 
-    def _line(self) -> Any:
+    def shown(self, width: int = 0) -> Any:
+        """The line that moves; the name takes `width` columns."""
         from rich.text import Text
 
         elapsed = time.monotonic() - self.begin
-        width = 20
-        filled = round(width * self.done / max(self.total, 1))
+        filled = round(BAR * self.done / max(self.total, 1))
         return Text.assemble(
+            (f"{self.name.ljust(width)}  " if self.name else "", "bold"),
             ("━" * filled, "green"),
-            ("━" * (width - filled), "bright_black"),
+            ("━" * (BAR - filled), "bright_black"),
             f" {self.done}/{self.total}  {elapsed:4.0f} s  ",
             (self.title, "bold"),
             f"  {self.detail}",
+            no_wrap=True,
+            overflow="ellipsis",
         )
+
+    @property
+    def _before(self) -> str:
+        return f"{self.name}: " if self.name else ""
 
     def start(self, title: str) -> None:
         """A step begins."""
         self.title, self.detail, self.step_begin = title, "", time.monotonic()
         if not self.live:
-            say(f"[{self.done + 1}/{self.total}] {title} ...")
+            say(f"{self._before}[{self.done + 1}/{self.total}] {title} ...")
 
     def note(self, detail: str) -> None:
         """What the present step is doing."""
@@ -85,11 +90,54 @@ class Progress:
     def line(self, text: str) -> None:
         """A line that stays."""
         if self.live:
-            self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.live.console.print(f"{self._before}{text}", markup=False, highlight=False, soft_wrap=True)
         else:
-            say(text)
+            say(f"{self._before}{text}")
 
     def finish(self, outcome: str) -> None:
         """The present step is over."""
         self.done += 1
         self.line(f"[{self.done}/{self.total}] {self.title}: {outcome}  ({time.monotonic() - self.step_begin:.1f} s)")
+
+
+class Several:
+    """The progress of several at once: on a terminal one line each, in a pipe every line begins with whose it is."""
+
+    def __init__(self, rows: Sequence[Progress]) -> None:
+        self.rows = rows
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        self._live = _live(self._shown)
+        for row in self.rows:
+            row.live, row.begin = self._live, time.monotonic()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live:
+            self._live.stop()
+
+    def line(self, text: str) -> None:
+        """A line that stays and is nobody's in particular."""
+        if self._live:
+            self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            say(text)
+
+    def _shown(self) -> Any:
+        from rich.console import Group
+
+        width = max((len(row.name) for row in self.rows), default=0)
+        return Group(*(row.shown(width) for row in self.rows))
+
+
+def _live(shown: Callable[[], Any]) -> Live | None:
+    """What redraws `shown` on a terminal; None in a pipe."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.live import Live
+
+    live = Live(console=Console(stderr=True), get_renderable=shown, refresh_per_second=5, transient=True)
+    live.start()
+    return live

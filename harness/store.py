@@ -1,7 +1,7 @@
-"""results/: one gzip JSON file a record, written atomically, never changed.
+"""results/: one gzip JSON file a record, written atomically, never changed; only a meter's log can be added to it later.
 
-DIR/runs/<target>/<time>-<id>.json.gz. A campaign (one `socbench bench` command) keeps its plan in DIR/runs/<target>/<campaign>.plan.json,
-which is what `--resume` continues.
+DIR/runs/<target>/<time>-<id>.json.gz. A campaign (one `socbench bench` command) keeps its plan in DIR/runs/<target>/<campaign>.plan.json, that of a
+board in <campaign>.<board>.plan.json, which is what `--resume` continues.
 """
 
 from __future__ import annotations
@@ -100,19 +100,27 @@ class Store:
         self._write(path, gzip.compress(msgspec.json.encode(record), 6, mtime=0))
         return path
 
-    def add_plan(self, target: str, plan: CampaignPlan) -> None:
-        """Write a campaign's plan."""
-        self._write(self.folder / "runs" / target / f"{plan.campaign}.plan.json", msgspec.json.format(msgspec.json.encode(plan)))
+    def replace(self, path: Path, record: RunRecord) -> None:
+        """Put `record` in the place of the file it was read from: whoever reads sees the old one or the new one. Raises StoreError."""
+        if not path.is_file():
+            raise StoreError(f"{path}: there is no such record to replace", "it was moved or deleted meanwhile: restore it, or leave it out")
+        self._write(path, gzip.compress(msgspec.json.encode(record), 6, mtime=0))
 
-    def last_plan(self, target: str) -> CampaignPlan | None:
-        """The newest campaign's plan, or None."""
-        found = sorted(self.folder.glob(f"runs/{target}/*.plan.json"))
+    def add_plan(self, target: str, plan: CampaignPlan, board: str = "") -> None:
+        """Write a campaign's plan for one board; "" is the machine that socbench runs on."""
+        name = f"{plan.campaign}.{board}" if board else plan.campaign
+        self._write(self.folder / "runs" / target / f"{name}.plan.json", msgspec.json.format(msgspec.json.encode(plan)))
+
+    def last_plan(self, target: str, board: str = "") -> CampaignPlan | None:
+        """The newest campaign's plan for that board, or None."""
+        plans = (path for path in self.folder.glob(f"runs/{target}/*.plan.json") if path.name.split(".")[1:-2] == ([board] if board else []))
+        found = max(plans, default=None, key=lambda path: path.name)
         if not found:
             return None
         try:
-            return msgspec.json.decode(found[-1].read_bytes(), type=CampaignPlan)
+            return msgspec.json.decode(found.read_bytes(), type=CampaignPlan)
         except (msgspec.DecodeError, OSError) as error:
-            raise RecordError(f"{found[-1]}: cannot be read: {error}", "run without --resume") from error
+            raise RecordError(f"{found}: cannot be read: {error}", "run without --resume") from error
 
     def _write(self, path: Path, data: bytes) -> None:
         work = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -66,7 +66,7 @@ def test_every_metric_of_every_column_of_the_table_is_documented_in_records() ->
 
 
 def test_no_document_or_source_names_a_place_on_a_developers_machine() -> None:
-    bad = re.compile(r"/(?:work|home|root)/|\b(?:architecture|targets|statistics|peers|zoo|roadmap|lab)\.md")
+    bad = re.compile(r"/(?:work|home|root)/|\b(?:architecture|targets|statistics|peers|zoo|roadmap)\.md")
     files = [path for folder in ("harness", "reports", "targets", "workloads", "benchmarks", "docs") for path in (ROOT / folder).rglob("*.*")]
     found = [
         f"{path.relative_to(ROOT)}: {match.group()}"

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import shlex
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import console
 from harness.commands.list import add_zoo
 from harness.commands.report import results_folder
-from harness.errors import NotGiven, SocbenchError, UsageError
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.measure.plan import Choice, Session
-    from harness.measure.runner import Bench
-    from harness.record import RunRecord, Setting
+    from harness.boards import Place
+    from harness.measure.campaign import Campaign
+    from harness.measure.plan import Choice
+    from harness.spec import Zoo
     from harness.store import CampaignPlan, Store
 
 EPILOG = """\
@@ -28,23 +29,27 @@ examples:
   socbench bench host --threads 2 --seconds 20
   socbench bench host --weights weights/       pretrained weights, one folder a workload
   socbench bench host --resume                 go on with the campaign that was interrupted
+  socbench bench host --host user@10.0.0.5     on another machine, over SSH
+  socbench bench rk-1 --meter shelly://10.0.0.7 --sustain 30m
+  socbench bench rk-1 rk-2 orin-1              boards of `socbench boards list`, all at once
+  socbench bench --lab labgrid://lab --tag soc=rk3588     all boards of a labgrid lab with that tag
 
-environment: SOCBENCH_THREADS, SOCBENCH_SECONDS, SOCBENCH_WEIGHTS, SOCBENCH_RESULTS, SOCBENCH_CACHE
-exit code: 0 all sessions measured; 1 a session failed (its record says why); 2 nothing could be started; 130 interrupted
+environment: SOCBENCH_THREADS, SOCBENCH_SECONDS, SOCBENCH_WEIGHTS, SOCBENCH_SAMPLE_HZ, SOCBENCH_IDLE, SOCBENCH_SUSTAIN, SOCBENCH_RESULTS,
+SOCBENCH_BOARDS, SOCBENCH_CACHE
+exit code: 0 all sessions measured; 1 a session or a board failed (its record says why); 2 nothing could be started; 130 interrupted
 """
-DONE = ("ok", "invalid", "unsupported", "skipped")
 
 
 def add(commands: Any) -> None:
     """Define the command."""
     one = commands.add_parser(
         "bench",
-        help="measure the zoo on a target",
-        description="Measure workloads on a target; every session is saved as it ends.",
+        help="measure the zoo on a target or on boards",
+        description="Measure workloads on this machine or on boards; every session is saved as it ends.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    one.add_argument("target", metavar="TARGET", help="what to measure on (socbench list targets)")
+    one.add_argument("names", metavar="NAME", nargs="*", help="a target: this machine, or the one at --host; or boards (socbench boards list)")
     one.add_argument("--workload", action="append", default=[], metavar="W", help="only this workload; may be repeated")
     one.add_argument("--precision", action="append", default=[], metavar="P", help="only this precision (fp32, int8, q4_k_m ...); may be repeated")
     one.add_argument("--runtime", action="append", default=[], metavar="R", help="only this runtime; may be repeated")
@@ -52,6 +57,16 @@ def add(commands: Any) -> None:
     one.add_argument("--seconds", metavar="S", help="least measured time a session, in seconds (default: the workload's)")
     one.add_argument("--threads", metavar="N", help="threads the runtime may use (default: 1)")
     one.add_argument("--weights", metavar="DIR", help="pretrained weights, DIR/<workload>/ (default: synthetic)")
+    one.add_argument("--sample-hz", metavar="HZ", help="how often the sensors are read (default: 10)")
+    one.add_argument("--idle", metavar="S", help="seconds of rest before a measurement, for the idle power (default: what the power meter needs)")
+    one.add_argument("--sustain", metavar="TIME", help="go on with the steady work for so long, as 90s, 30m or 2h, to see what heat does to it")
+    add_place(one)
+    one.add_argument("--meter", action="append", default=[], metavar="URL", help="a power meter on the supply, as shelly://10.0.0.7; may be repeated")
+    one.add_argument("--record", type=Path, metavar="FILE", help="write down what is said with the board, for a bug report")
+    one.add_argument("--lab", default="", metavar="URL", help="all boards of a labgrid lab, labgrid://coordinator:20408, that have the tags given")
+    one.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="of --lab: only boards with this tag; may be repeated")
+    one.add_argument("--power-cycle", action="store_true", help="of a labgrid place: switch the board off and on first")
+    one.add_argument("--jobs", type=int, metavar="N", help="boards at once (default: all)")
     one.add_argument("--resume", action="store_true", help="go on with the last campaign where it stopped")
     one.add_argument("--results", type=Path, default=None, metavar="DIR", help="where records go (default: results, or $SOCBENCH_RESULTS)")
     add_zoo(one)
@@ -59,285 +74,230 @@ def add(commands: Any) -> None:
     one.set_defaults(run=run)
 
 
+def add_place(one: argparse.ArgumentParser) -> None:
+    """The options of every command that goes to a board without a name."""
+    one.add_argument("--host", default="", metavar="ADDRESS", help="the machine to go to over SSH: user@board, or a Host of ~/.ssh/config")
+    one.add_argument("--python", default="", metavar="PATH", help="the Python to use there (default: the first python3 that is new enough)")
+    one.add_argument("--folder", default="", metavar="DIR", help="where socbench may keep files there (default: below the account's home)")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Plan, build, measure, save, sum up."""
+    from harness.measure import campaign as work
     from harness.measure.artifacts import Workshop
-    from harness.measure.link import Local
     from harness.measure.plan import plan
-    from harness.measure.runner import Bench
+    from harness.settings import setting, weights
     from harness.spec import Zoo
     from harness.store import Store
 
     zoo, store = Zoo(arguments.zoo), Store(results_folder(arguments))
-    resumed = _resumed(arguments, store)
+    places = _places(arguments, zoo)
+    given = arguments
+    resumed = _resumed(arguments, store, places)
     environ: Mapping[str, str] = os.environ
     if resumed:  # with the settings it began with, and not with what the environment says by now
-        environ = {name[1:]: value for name, value in resumed.arguments.items() if name[0] == "$"}
-        arguments = argparse.Namespace(**{**vars(arguments), **_parsed(resumed.arguments)})
-    choice = _choice(arguments, environ)
-    weights = setting("weights", arguments.weights, _weights, "synthetic", environ)
-    folder = None if weights.source == "default" else Path(str(weights.value))
-    sessions = plan(zoo, choice)
-    workshop = Workshop(zoo, folder)  # refuses a missing folder before there is a campaign
+        environ = {name[1:]: value for name, value in resumed[0].arguments.items() if name[0] == "$"}
+        given = argparse.Namespace(**{**vars(arguments), **_parsed(resumed[0].arguments)})
+    sessions = [plan(zoo, _choice(given, place, environ)) for place in places]
+    made = setting("weights", given.weights, weights, "synthetic", environ)
+    workshop = Workshop(zoo, None if made.source == "default" else Path(str(made.value)))  # refuses a missing folder before there is a campaign
     with store.writing():
-        campaign = resumed or _begun(arguments, store, sessions)
-        kept = _kept(zoo, store, campaign, sessions) if resumed else {}
-        todo = [one for one in sessions if str(one) not in kept]
-        console.say(_opening(arguments.target, sessions, todo, store.folder))
-        with console.Progress(len(todo)) as progress, workshop:
-            workshop.say = progress.line
-            bench = Bench(zoo, Local(), workshop, campaign.campaign, weights, watch=_watch(progress))
-            try:
-                _build(progress, workshop, todo)
-                measured = _measure(bench, store, todo, progress)
-            except KeyboardInterrupt:
-                progress.line(f"interrupted: {progress.done} of {len(todo)} sessions are saved in {store.folder}; go on with: {_again(arguments)}")
-                raise
-    records = [*kept.values(), *measured]
-    _sum_up(records)
+        if resumed:
+            campaigns = [work.resume(zoo, store, *one) for one in zip(places, resumed, sessions, strict=True)]
+        else:
+            campaigns = work.begin(store, list(zip(places, sessions, strict=True)), _arguments(arguments))
+        for one in campaigns:
+            console.say(_opening(one, store.folder))
+        try:
+            work.Command(zoo, store, workshop, made, arguments.record).run(campaigns, arguments.jobs or len(campaigns))
+        except KeyboardInterrupt:
+            saved, all_of_it = sum(len(one.measured) for one in campaigns), sum(one.progress.total for one in campaigns)
+            console.say(f"interrupted: {saved} of {all_of_it} sessions are saved in {store.folder}; go on with: {_again(arguments)}")
+            raise
+    return _end(campaigns, store, arguments)
+
+
+def _end(campaigns: list[Campaign], store: Store, arguments: argparse.Namespace) -> int:
+    """What was found, and the exit code."""
+    from harness.outcome import sum_up, summary
+    from harness.spread import show, spreads
+
+    records = [record for one in campaigns for record in one.records]
+    failed = [one for one in campaigns if one.error]
+    sum_up(records, len(campaigns) > 1)
+    if len(campaigns) == 1 and campaigns[0].error:
+        raise campaigns[0].error
+    found = spreads(records)
+    if len(campaigns) > 1:
+        show(found, sum(one.status == "invalid" for one in records))
+    for one in failed:
+        console.say(f"\n{one.place.name}: not measured to the end: {one.error}")
+    if failed:
+        console.say(f"\ngo on with: {_again(arguments)}")
     if arguments.json:
-        console.document({"campaign": campaign.campaign, "results": str(store.folder), "records": [summary(one) for one in records]})
-    return 1 if any(one.status == "failed" for one in records) else 0
+        console.document(
+            {
+                "results": str(store.folder),
+                "boards": [
+                    {
+                        "board": one.place.board,
+                        "target": one.place.target,
+                        "campaign": one.plan.campaign,
+                        "error": {"what": one.error.what, "fix": one.error.fix} if one.error else None,
+                        "records": [summary(record) for record in one.records],
+                    }
+                    for one in campaigns
+                ],
+                "spread": [one.document() for one in found],
+            }
+        )
+    if len(failed) == len(campaigns):
+        return 2
+    return 1 if failed or any(one.status == "failed" for one in records) else 0
+
+
+def _places(arguments: argparse.Namespace, zoo: Zoo) -> list[Place]:
+    """Where to measure. Raises UsageError for names and options that do not go together."""
+    from harness.boards import Given, place
+    from harness.measure.meters import check
+
+    if arguments.lab:
+        return _lab(arguments, zoo)
+    names = arguments.names
+    _refuse(arguments, names)
+    given = Given(arguments.host, arguments.python, arguments.folder, arguments.meter)
+    found = [dataclasses.replace(place(zoo, name, given), power_cycle=arguments.power_cycle) for name in names]
+    if arguments.power_cycle and not all(one.address.startswith("labgrid://") for one in found):
+        raise UsageError("--power-cycle needs somebody who can switch the power", "name a labgrid place: --host labgrid://coordinator:20408/PLACE")
+    if len(found) > 1 and (here := [one for one in found if not one.address]):
+        raise UsageError(
+            f"{here[0].target!r} is this machine, which cannot be measured while it measures others",
+            "measure it by itself, or name boards (socbench boards list)",
+        )
+    for one in found:
+        for url in one.meters:
+            check(url)
+    return found
+
+
+def _refuse(arguments: argparse.Namespace, names: list[str]) -> None:
+    """Raise UsageError for names and options that do not go together."""
+    if arguments.tag:
+        raise UsageError("--tag is of a lab", "name the lab: --lab labgrid://coordinator:20408")
+    if not names:
+        raise UsageError("nothing is named to measure on", "name a target or boards: socbench bench host; socbench boards list; or --lab URL")
+    if len(names) > 1:
+        for option in ("host", "python", "folder", "record", "meter"):
+            if getattr(arguments, option):
+                fix = "name one board" if option == "record" else "name one, or tell it of each board: socbench boards add"
+                raise UsageError(f"--{option} is of one board, and {len(names)} names were given", fix)
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"{twice[0]!r} is named twice", "name every board once")
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise UsageError(f"--jobs {arguments.jobs}: must be 1 or more", "for example --jobs 2")
+
+
+def _lab(arguments: argparse.Namespace, zoo: Zoo) -> list[Place]:
+    """Every place of a lab that has the tags; its target is the one named, or else the value of a tag that is a target's name."""
+    from harness.boards import Place, alias
+    from harness.measure.labgrid import Lab, parse, tagged
+
+    wanted = parse(arguments.lab)
+    tags = {**wanted.tags, **tagged(arguments.tag)}
+    for option in ("host", "meter", "record"):
+        if getattr(arguments, option):
+            fix = "leave it out, or name the place: --host labgrid://coordinator/PLACE"
+            raise UsageError(f"--{option} is of one board, and --lab is of all", fix)
+    if wanted.place:
+        raise UsageError(f"{arguments.lab!r} names a place", f"for that alone write --host {arguments.lab}; for the lab leave the place out")
+    targets = arguments.names or [value for value in tags.values() if value in zoo.target_files]
+    if len(targets) != 1:
+        what = f"which target the boards of the lab are is not said: {', '.join(targets) or 'no tag is one'}"
+        raise UsageError(what, "name one: socbench bench rk3588 --lab ...")
+    zoo.target(targets[0])
+    names = Lab(wanted.coordinator).places(tags)
+    if not names:
+        what = " ".join(f"{key}={value}" for key, value in tags.items())
+        raise UsageError(f"labgrid at {wanted.coordinator} has no place{f' with {what}' if what else ''}", "see them: labgrid-client -v places")
+    python, folder, cycle = arguments.python, arguments.folder, arguments.power_cycle
+    urls = [f"labgrid://{wanted.coordinator}/{name}" for name in names]
+    return [Place(targets[0], alias(url), url, (), python, folder, cycle) for url in urls]
 
 
 def _again(arguments: argparse.Namespace) -> str:
     """The command that goes on with this campaign."""
-    words = ["socbench", "bench", arguments.target, "--resume", *(["--results", str(arguments.results)] if arguments.results else [])]
-    for root in arguments.zoo:
-        words += ["--zoo", str(root)]
+    words = ["socbench", "bench", *arguments.names, "--resume"]
+    for name in ("host", "python", "folder", "lab", "results", "jobs"):
+        if value := getattr(arguments, name):
+            words += [f"--{name}", str(value)]
+    for name in ("meter", "tag", "zoo"):
+        for value in getattr(arguments, name):
+            words += [f"--{name}", str(value)]
     return shlex.join(words)
 
 
-def setting(name: str, given: str | None, kind: Callable[[str], Any], default: Any, environ: Mapping[str, str]) -> Setting:
-    """The value of a setting and where it was made: command line, else $SOCBENCH_<NAME>, else the default."""
-    from harness.record import Setting
+def _choice(arguments: argparse.Namespace, place: Place, environ: Mapping[str, str]) -> Choice:
+    from harness import settings
+    from harness.measure.plan import DEFAULT_SAMPLE_HZ, DEFAULT_SUSTAIN, Choice
 
-    variable = f"SOCBENCH_{name.upper()}"
-    text, source, where = (given, "command line", f"--{name}") if given is not None else (environ.get(variable), "environment", f"${variable}")
-    if text is None or (source == "environment" and not text):
-        return Setting(default, "default")
-    try:
-        return Setting(kind(text), source)  # type: ignore[arg-type]
-    except ValueError as error:
-        example = f"--{name} {EXAMPLES[name]}" if source == "command line" else f"{variable}={EXAMPLES[name]}"
-        raise UsageError(f"{where} {text!r}: {error}", f"for example {example}") from None
-
-
-EXAMPLES = {"threads": "2", "seconds": "10", "weights": "weights/"}
-
-
-def _threads(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise ValueError("not a whole number") from None
-    usable = len(os.sched_getaffinity(0))
-    if not 1 <= number <= usable:
-        raise ValueError(f"must be from 1 to {usable}, the processors this process may use")
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError("not a number of seconds") from None
-    if not 0 < number <= 86_400:
-        raise ValueError("must be more than 0 and at most 86400")
-    return number
-
-
-def _weights(text: str) -> str:
-    if not text:
-        raise ValueError("names no folder")
-    return text
-
-
-def _choice(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Choice:
-    from harness.measure.plan import Choice
-
+    most = None if place.address else len(os.sched_getaffinity(0))
     return Choice(
-        target=arguments.target,
+        target=place.target,
         workloads=tuple(dict.fromkeys(arguments.workload)),
         precisions=tuple(arguments.precision),
         runtimes=tuple(arguments.runtime),
         scenarios=tuple(arguments.scenario),
-        threads=setting("threads", arguments.threads, _threads, 1, environ),
-        seconds=setting("seconds", arguments.seconds, _seconds, None, environ),
+        threads=settings.setting("threads", arguments.threads, settings.threads(most), 1, environ),
+        seconds=settings.setting("seconds", arguments.seconds, settings.seconds, None, environ),
+        sample_hz=settings.setting("sample_hz", arguments.sample_hz, settings.sample_hz, DEFAULT_SAMPLE_HZ.value, environ),
+        idle=settings.setting("idle", arguments.idle, settings.idle, None, environ),
+        sustain=settings.setting("sustain", arguments.sustain, settings.duration, DEFAULT_SUSTAIN.value, environ),
     )
 
 
-# --- campaigns ---------------------------------------------------------------------------------------------------------------------------
+# --- what a campaign was told ------------------------------------------------------------------------------------------------------------
 
 LISTS = ("workload", "precision", "runtime", "scenario")
-WORDS = ("seconds", "threads", "weights")
+WORDS = ("seconds", "threads", "weights", "sample_hz", "idle", "sustain")
 
 
-def _resumed(arguments: argparse.Namespace, store: Store) -> CampaignPlan | None:
-    """The campaign that --resume goes on with."""
+def _resumed(arguments: argparse.Namespace, store: Store, places: Sequence[Place]) -> list[CampaignPlan]:
+    """The campaigns that --resume goes on with, one for each place; none without it."""
     if not arguments.resume:
-        return None
+        return []
     if any(getattr(arguments, name) for name in (*LISTS, *WORDS)):
         raise UsageError("--resume goes on with the choice of the campaign it continues", "leave out the other options, or leave out --resume")
-    found = store.last_plan(arguments.target)
-    if found is None:
-        raise UsageError(f"{store.folder}: no campaign on {arguments.target!r} to go on with", f"begin one: socbench bench {arguments.target}")
-    return found
+    plans: list[CampaignPlan] = []
+    for place in places:
+        found = store.last_plan(place.target, place.board)
+        if found is None:
+            begin = shlex.join(["socbench", "bench", *arguments.names, *(["--host", place.address] if arguments.host else [])])
+            raise UsageError(f"{store.folder}: no campaign on {place.name!r} to go on with", f"begin one: {begin}")
+        if plans and found.arguments != plans[0].arguments:
+            raise UsageError(
+                f"the last campaigns on {places[0].name} and {place.name} were told to measure different things", "go on with one board at a time"
+            )
+        plans.append(found)
+    return plans
 
 
-def _begun(arguments: argparse.Namespace, store: Store, sessions: list[Session]) -> CampaignPlan:
-    import secrets
-
-    from harness.store import CampaignPlan
-
-    now = datetime.now(UTC)
+def _arguments(arguments: argparse.Namespace) -> dict[str, str]:
+    """What decides the choice, as text; a variable of the environment with $ before its name."""
     given = {name: "\n".join(getattr(arguments, name)) for name in LISTS if getattr(arguments, name)}
     for name in WORDS:
         for key, value in ((name, getattr(arguments, name)), (f"$SOCBENCH_{name.upper()}", os.environ.get(f"SOCBENCH_{name.upper()}"))):
             if value:
                 given[key] = str(Path(value).resolve()) if name == "weights" else value
-    campaign = CampaignPlan(f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", f"{now:%Y-%m-%dT%H:%M:%SZ}", given, [str(one) for one in sessions])
-    store.add_plan(arguments.target, campaign)
-    return campaign
+    return given
 
 
 def _parsed(given: dict[str, str]) -> dict[str, Any]:
     return {name: value.split("\n") if name in LISTS else value for name, value in given.items() if name[0] != "$"}
 
 
-def _kept(zoo: Any, store: Store, campaign: CampaignPlan, sessions: list[Session]) -> dict[str, RunRecord]:
-    """What the campaign has already measured, and whose workload is still the same."""
-    hashes = {one.workload: zoo.workload_sha256(one.workload) for one in sessions}
-    names = {(one.workload, one.precision, one.runtime, one.scenario): str(one) for one in sessions}
-    kept = {}
-    for _, record in store.records(sessions[0].target):
-        cell = (record.workload, record.precision, record.runtime, record.scenario)
-        if record.campaign == campaign.campaign and record.status in DONE and cell in names and record.workload_sha256 == hashes[record.workload]:
-            kept[names[cell]] = record
-    return kept
-
-
-# --- the work ----------------------------------------------------------------------------------------------------------------------------
-
-
-def _opening(target: str, sessions: list[Session], todo: list[Session], folder: Path) -> str:
+def _opening(one: Campaign, folder: Path) -> str:
+    todo = one.progress.total
     if not todo:
-        return f"{target}: all {len(sessions)} sessions of this campaign are measured already"
-    kept = f", {len(sessions) - len(todo)} already measured" if len(todo) < len(sessions) else ""
-    return f"{target}: {len(todo)} sessions to measure{kept}; records go to {folder}"
-
-
-def _build(progress: console.Progress, workshop: Any, todo: list[Session]) -> None:
-    """Have every model file before the first measurement, so that no build disturbs one."""
-    progress.title = "preparing models"
-    products = list(dict.fromkeys(one.product for one in todo))
-    workshop.begin(products)
-    for product in products:
-        progress.note(str(product))
-        try:
-            workshop.get(product)
-        except SocbenchError as error:
-            if workshop.folder(product.workload) and not isinstance(error, NotGiven):
-                raise  # a file of the user's that cannot be used: nothing is measured before that is mended
-            progress.line(str(error))  # becomes this session's record
-    for session in todo:
-        if session.scenario == "single-stream" and session.precision != "fp32":
-            progress.note(f"{session.workload} reference")
-            try:
-                workshop.reference(session.workload)
-            except SocbenchError:
-                continue  # the record says why there is none
-
-
-def _measure(bench: Bench, store: Store, todo: list[Session], progress: console.Progress) -> list[RunRecord]:
-    from harness.measure.runner import run as measure
-
-    measured = []
-    for session in todo:
-        progress.start(str(session))
-        record = measure(bench, session)
-        store.add(record)
-        measured.append(record)
-        progress.finish(outcome(record))
-    return measured
-
-
-def _watch(progress: console.Progress) -> Callable[[str, dict[str, Any]], None]:
-    def watch(stage: str, seen: dict[str, Any]) -> None:
-        count = f" {seen.get('count', 0)}/{seen['min_count']}" if "min_count" in seen else ""
-        progress.note(f"{stage}{count}")
-
-    return watch
-
-
-def outcome(record: RunRecord) -> str:
-    """A record in a few words."""
-    if record.status not in ("ok", "invalid"):
-        return f"{record.status}: {record.reason}" + (f"; fix: {record.fix}" if record.fix else "")
-    found = _headline(record)
-    word = "" if record.status == "ok" else "invalid: "
-    flags = [problem.code for problem in record.problems if problem.severity != "note"]
-    return f"{word}{found}" + (f"  [{', '.join(flags)}]" if flags else "")
-
-
-HEADLINE = {
-    "classify": (("latency_p50", "infer"), ("throughput", "infer")),
-    "detect": (("latency_p50", "infer"), ("throughput", "infer")),
-    "transcribe": (("latency_p50", "item"), ("throughput", "item")),
-    "generate": (("ttft", "prefill"), ("throughput", "decode")),
-}
-
-
-def _headline(record: RunRecord) -> str:
-    from harness.metrics import readings
-    from harness.quantity import text
-
-    found = {(one.metric.id, one.phase): one.quantity for one in readings(record)}
-    parts = []
-    for metric, phase in HEADLINE.get(record.task, HEADLINE["classify"]):
-        quantity = found.get((metric, phase)) or found.get((metric, ""))
-        if quantity is not None and quantity.value is not None and not (record.scenario == "offline" and metric.startswith("latency")):
-            parts.append(f"{metric} {text(quantity.value, quantity.unit)}")
-    return ", ".join(parts)
-
-
-def summary(record: RunRecord) -> dict[str, Any]:
-    """A record and its metrics for a machine to read; spans stay in the file."""
-    from harness.metrics import readings
-
-    return {
-        "run_id": record.run_id,
-        "target": record.target,
-        "workload": record.workload,
-        "runtime": record.runtime,
-        "runtime_version": record.runtime_version,
-        "precision": record.precision,
-        "scenario": record.scenario,
-        "weights": record.artifact.weights if record.artifact else None,
-        "status": record.status,
-        "reason": record.reason,
-        "fix": record.fix,
-        "problems": [problem.code for problem in record.problems],
-        "metrics": [
-            {
-                "metric": one.metric.id,
-                "phase": one.phase,
-                "value": one.quantity.value,
-                "unit": one.quantity.unit.value,
-                "low": one.quantity.low,
-                "high": one.quantity.high,
-                "count": one.quantity.count,
-                "reason": one.quantity.reason,
-            }
-            for one in readings(record)
-        ],
-    }
-
-
-def _sum_up(records: list[RunRecord]) -> None:
-    rows = [[one.workload, one.precision, one.runtime, one.scenario, one.status, outcome(one).removeprefix(f"{one.status}: ")] for one in records]
-    if rows:
-        console.say("")
-        console.table(["workload", "precision", "runtime", "scenario", "status", "result"], rows)
-    if any(one.artifact and one.artifact.weights == "synthetic" for one in records):
-        console.say("\nsynthetic weights: speed, memory and energy are real, what the models answer is not")
+        return f"{one.place.name}: all {len(one.sessions)} sessions of this campaign are measured already"
+    kept = f", {len(one.kept)} already measured" if one.kept else ""
+    return f"{one.place.name}: {todo} sessions to measure{kept}; records go to {folder}"

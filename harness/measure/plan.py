@@ -29,6 +29,7 @@ class Session:
     stop: Stop
     batch: int
     settings: dict[str, Setting] = field(hash=False)
+    """What the user may set, by name: threads, seconds, count, batch, sample_hz, idle, sustain; `runner` reads them from here."""
 
     def __str__(self) -> str:
         return f"{self.workload} {self.precision} {self.runtime}" + (f" {self.scenario}" if self.scenario != "single-stream" else "")
@@ -36,6 +37,9 @@ class Session:
 
 DEFAULT_THREADS = Setting(1, "default")
 DEFAULT_SECONDS = Setting(None, "default")  # each workload has its own
+DEFAULT_SAMPLE_HZ = Setting(10.0, "default")
+DEFAULT_IDLE = Setting(None, "default")  # as long as the power meter needs; without one there is nothing to see
+DEFAULT_SUSTAIN = Setting(0.0, "default")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,12 @@ class Choice:
     scenarios: tuple[str, ...] = ()
     threads: Setting = DEFAULT_THREADS
     seconds: Setting = DEFAULT_SECONDS
+    sample_hz: Setting = DEFAULT_SAMPLE_HZ
+    """How often the sensors are read [Hz]."""
+    idle: Setting = DEFAULT_IDLE
+    """How long nothing runs before a measurement, for the idle power [s]; None: as long as the meter needs."""
+    sustain: Setting = DEFAULT_SUSTAIN
+    """How long the steady work goes on afterwards, for what heat does to it [s]."""
 
 
 def products(use: RuntimeUse, name: str, workload: Workload) -> dict[str, Product]:
@@ -101,6 +111,9 @@ def _of_workload(choice: Choice, target: Target, name: str, spec: Workload) -> l
                     "seconds": Setting(stop.min_seconds, choice.seconds.source if choice.seconds.value is not None else "file"),
                     "count": Setting(stop.min_count, "file"),
                     "batch": Setting(batch, "file"),
+                    "sample_hz": choice.sample_hz,
+                    "idle": choice.idle if scenario == "single-stream" else Setting(0.0, "default"),
+                    "sustain": choice.sustain,
                 }
                 sessions.append(Session(choice.target, name, runtime, precision, scenario, product, stop, batch, settings))
     return sessions

@@ -1,13 +1,13 @@
-"""One Session -> one RunRecord: probe, pin, open, warm up, measure, compare, restore. Whatever goes wrong becomes a record too."""
+"""One Session -> one RunRecord: probe, open, rest, warm up, measure, compare. Whatever goes wrong becomes a record too."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import platform
 import secrets
+import statistics
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,16 +16,20 @@ from typing import Any
 import msgspec
 
 from harness import __version__
-from harness.cache import sha256
 from harness.checks import judge
-from harness.errors import ArtifactError, LinkError, NotGiven, SocbenchError, Stable, Transient
+from harness.errors import ArtifactError, LinkError, Lost, NotGiven, SocbenchError, Stable, Transient
+from harness.measure import clocks
 from harness.measure.artifacts import Made, Workshop
+from harness.measure.hold import Held, load
 from harness.measure.link import Agent, Link
+from harness.measure.meters import Meter
 from harness.measure.plan import Session
-from harness.record import Blocks, Quality, RunRecord, Setting, Spans, Status, Telemetry
+from harness.metrics.meters import needed_seconds
+from harness.record import Absent, Blocks, Channel, Quality, RunRecord, Setting, Spans, Status, Telemetry
 from harness.spec import Zoo
 
-SAMPLE_HERTZ = 10.0
+LONGEST_SPAN_GROUP_S = 0.010
+"""In the sustain stage short items share a span of about this length [s], so that half an hour of them fits into a record."""
 COMPARE = Path(__file__).with_name("compare.py")
 Watch = Callable[[str, dict[str, Any]], None]
 """Called with a stage's name and its progress (count, seconds)."""
@@ -37,10 +41,16 @@ class Bench:
 
     zoo: Zoo
     link: Link
+    held: Held
     workshop: Workshop
     campaign: str
     weights: Setting
+    board: str = ""
+    """The board's name; "" is this machine."""
+    meters: Sequence[Meter] = ()
     watch: Watch = lambda _stage, _progress: None
+    lost: bool = False
+    """Whether the machine was lost in a session: the next one needs it held anew."""
 
 
 class _Draft:
@@ -54,7 +64,8 @@ class _Draft:
             "begun_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "socbench": __version__,
             "target": session.target,
-            "module": platform.processor() or platform.machine(),
+            "module": bench.held.module or bench.held.board.get("module") or bench.held.board.get("arch", ""),
+            "board": bench.board,
             "workload": session.workload,
             "workload_sha256": bench.zoo.workload_sha256(session.workload),
             "title": spec.title,
@@ -65,7 +76,7 @@ class _Draft:
             "precision": session.precision,
             "scenario": session.scenario,
             "settings": {**session.settings, "weights": bench.weights},
-            "environment": {},
+            "environment": {"board": bench.held.board, "pin": bench.held.pinned},
             "spans": [],
             "blocks": [],
             "telemetry": [],
@@ -97,15 +108,17 @@ def run(bench: Bench, session: Session) -> RunRecord:
                         continue
                     return _failed(bench, session, draft, error, agent.stderr())
                 except SocbenchError as error:
+                    bench.lost = isinstance(error, Lost)
                     return _failed(bench, session, draft, error, agent.stderr())
                 except Exception as error:  # noqa: BLE001 - what a half answers is as foreign as what it raises
                     odd = Stable(f"a half answered what cannot be read: {error!r}", "see detail for the trace", traceback.format_exc())
                     return _failed(bench, session, draft, odd, agent.stderr())
         except LinkError as error:  # no agent came up at all
+            bench.lost = isinstance(error, Lost)
             if last or not isinstance(error, Transient):
                 return draft.finish("failed", error.what, error.fix)
         else:
-            return judge(record)
+            return judge(_without_timing(record) if bench.held.emulated else record)
     raise AssertionError("two attempts end in a record")
 
 
@@ -118,33 +131,37 @@ def _failed(bench: Bench, session: Session, draft: _Draft, error: SocbenchError,
     return draft.finish("failed", error.what, fix, f"{error.detail}\n{noise}".strip())
 
 
-def _load(bench: Bench, agent: Agent, halves: list[tuple[str, Path]]) -> None:
-    for role, path in halves:
-        agent.ask("load", 60.0, role=role, path=bench.link.put(path), sha256=sha256(path))
+def _without_timing(record: RunRecord) -> RunRecord:
+    """Of a run that was not on the silicon it names only what does not depend on speed: that it ran, what it answered, where its operations went."""
+    return msgspec.structs.replace(record, spans=[], blocks=[], telemetry=[], memory={})
 
 
 def _measured(bench: Bench, session: Session, made: Made, draft: _Draft, agent: Agent) -> RunRecord:
-    zoo, fields = bench.zoo, draft.fields
+    zoo, fields, link = bench.zoo, draft.fields, bench.link
     spec, toml = zoo.workload(session.workload), zoo.workload_files[session.workload]
     target, target_toml = zoo.target(session.target), zoo.target_files[session.target]
     board = zoo.halves("boards", target.board, target_toml)
     threads = int(session.settings["threads"].value or 1)
-    _load(bench, agent, [*board, *zoo.halves("runtimes", session.runtime, target_toml), *zoo.halves("tasks", spec.task, toml), ("compare", COMPARE)])
+    cpus = bench.held.board.get("cpus") or threads
+    if threads > cpus:
+        raise Stable(f"{threads} threads were asked for, and {link.name or 'this machine'} has {cpus} CPUs", f"--threads {cpus} is the most")
+    load(link, agent, [*board, *zoo.halves("runtimes", session.runtime, target_toml), *zoo.halves("tasks", spec.task, toml), ("compare", COMPARE)])
     seen = agent.ask("probe", 60.0)
-    pinned = agent.ask("pin", 60.0, wanted={})
-    fields["module"] = seen["board"].get("module") or fields["module"]
     fields["runtime_version"] = str(seen["runtime"].get("version", ""))
     environment = fields["environment"]
-    environment.update(board=seen["board"], runtime=seen["runtime"], before=seen["state"], pin=pinned)
+    environment.update(runtime=seen["runtime"], before=seen["state"])
 
+    bench.watch("send", {})
+    places = dict(zip(made.paths, link.put(list(made.paths.values())), strict=True))
+    samples = link.put(bench.workshop.samples(session.workload))
     bench.watch("open", {})
     opened = agent.ask(
         "open",
         300.0,
-        files={role: bench.link.put(path) for role, path in made.models.items()},
+        files={role: places[role] for role in made.models},
         threads=threads,
         options=spec.task_options,
-        samples=[bench.link.put(path) for path in bench.workshop.samples(session.workload)],
+        samples=samples,
         task_options=spec.task_options,
         batch=session.batch,
     )
@@ -153,12 +170,14 @@ def _measured(bench: Bench, session: Session, made: Made, draft: _Draft, agent: 
     fields["spans"] += [msgspec.convert(one, Spans) for one in opened["spans"]]
 
     stop = session.stop
-    with _sampling(bench, board, draft):
+    with _sampling(bench, session, board, draft, agent) as power:
         _stage(bench, agent, draft, "first", (1, 0.0, stop.max_seconds))
+        _rest(bench, session, agent, draft, power)
         if stop.warmup_count:
             _stage(bench, agent, draft, "warmup", (stop.warmup_count, stop.warmup_seconds, stop.max_seconds))
         fields["memory"] = _stage(bench, agent, draft, "steady", (stop.min_count, stop.min_seconds, stop.max_seconds))
-    environment["after"] = agent.ask("probe", 60.0, what="state")["state"]
+        environment["after"] = agent.ask("probe", 60.0, what="state")["state"]
+        _sustain(bench, session, agent, draft)
     if stop.pipeline_count:
         _stage(bench, agent, draft, "pipeline", (stop.pipeline_count, 0.0, stop.max_seconds))
     if session.scenario == "single-stream":
@@ -167,7 +186,32 @@ def _measured(bench: Bench, session: Session, made: Made, draft: _Draft, agent: 
     return draft.finish("ok")
 
 
-def _stage(bench: Bench, agent: Agent, draft: _Draft, stage: str, stop: tuple[int, float, float]) -> dict[str, int]:
+def _rest(bench: Bench, session: Session, agent: Agent, draft: _Draft, power: list[tuple[Channel, float]]) -> None:
+    """The idle window: as long as was asked for, or as the quickest power channel needs to give a figure; none where nothing sees power."""
+    asked = session.settings["idle"].value
+    seconds = float(asked) if asked is not None else min((needed_seconds(channel.kind, hertz) for channel, hertz in power), default=0.0)
+    if seconds <= 0:
+        return
+    bench.watch("idle", {"seconds": seconds})
+    draft.fields["spans"] += [msgspec.convert(one, Spans) for one in agent.ask("rest", seconds + 120.0, seconds=seconds)["spans"]]
+
+
+def _sustain(bench: Bench, session: Session, agent: Agent, draft: _Draft) -> None:
+    """The steady work for as long as was asked for; short items share spans."""
+    seconds = float(session.settings["sustain"].value or 0.0)
+    if seconds <= 0:
+        return
+    steady = [one for one in draft.fields["spans"] if one.stage == "steady"]
+    group = 1
+    if len(steady) == 1:
+        took = statistics.median(end - begin for begin, end in zip(steady[0].begin_ns, steady[0].end_ns, strict=True)) / 1e9
+        group = max(1, math.ceil(LONGEST_SPAN_GROUP_S / max(took, 1e-9)))
+    _stage(bench, agent, draft, "sustain", (1, seconds, seconds + 60.0), group=group)
+
+
+def _stage(  # noqa: PLR0913 - each of them differs from call to call
+    bench: Bench, agent: Agent, draft: _Draft, stage: str, stop: tuple[int, float, float], *, group: int = 1
+) -> dict[str, int]:
     """Run one stage until `stop` (count, seconds, most seconds) and keep its spans and blocks; the memory at its end."""
     count, seconds, most = stop
     bench.watch(stage, {"count": 0, "seconds": 0.0, "min_count": count, "min_seconds": seconds})
@@ -179,6 +223,7 @@ def _stage(bench: Bench, agent: Agent, draft: _Draft, stage: str, stop: tuple[in
         min_count=count,
         min_seconds=seconds,
         max_seconds=most,
+        group=group,
     )
     draft.fields["spans"] += [msgspec.convert(one, Spans) for one in found["spans"]]
     draft.fields["blocks"].append(msgspec.convert(found["blocks"], Blocks))
@@ -187,17 +232,51 @@ def _stage(bench: Bench, agent: Agent, draft: _Draft, stage: str, stop: tuple[in
 
 
 @contextlib.contextmanager
-def _sampling(bench: Bench, board: list[tuple[str, Path]], draft: _Draft) -> Iterator[None]:
-    """A second agent reads the sensors while the block runs."""
-    with bench.link.start(1) as sampler:
-        _load(bench, sampler, board)
-        sampler.begin("sample", hertz=SAMPLE_HERTZ, pid=0)
-        sampler.wait("sampling", 30.0)
-        yield
+def _sampling(bench: Bench, session: Session, board: list[tuple[str, Path]], draft: _Draft, agent: Agent) -> Iterator[list[tuple[Channel, float]]]:
+    """Sensors and meters are read while the block runs; it is given the channels that see power or energy, with their rates [Hz].
+
+    A sampler that ends by itself costs the telemetry and not the run.
+    """
+    hertz = float(session.settings["sample_hz"].value or 0)
+    remote = bool(bench.link.name)  # our own clock is the one that the meters are stamped with
+    with bench.link.start(1) as sampler, contextlib.ExitStack() as meters:
+        worker = clocks.read(agent)
+        draft.fields["environment"]["clock"] = {"clock_ns": worker.clock_ns, "unix_ns": worker.unix_ns, "error_ns": worker.error_ns}
+        load(bench.link, sampler, board)
+        sampler.begin("sample", hertz=hertz, pid=worker.pid, covers=bench.held.covers)
+        channels = [(msgspec.convert(one, Channel), hertz) for one in sampler.wait("sampling", 30.0)["channels"]]
+        for meter in bench.meters:
+            meter.begin()
+            meters.callback(meter.end)
+            channels += [(one, meter.hertz) for one in meter.channels]
+        yield [(one, rate) for one, rate in channels if one.kind in ("power", "energy")]
+        draft.fields["telemetry"].append(_sensors(sampler, hertz, board[-1][1].stem))
+        meters.pop_all()
+        offset, error = clocks.between(worker, clocks.read(agent)) if remote else (0, 0)
+        for meter in bench.meters:
+            found = meter.end()
+            found = msgspec.structs.replace(found, clock_offset_ns=found.clock_offset_ns + offset, clock_error_ns=found.clock_error_ns + error)
+            draft.fields["telemetry"].append(found)
+
+
+def _sensors(sampler: Agent, hertz: float, half: str) -> Telemetry:
+    """End the sampling; all rows."""
+    t_ns: list[int] = []
+    rows: list[list[float | None]] = []
+
+    def keep(event: dict[str, Any]) -> None:
+        if event["event"] == "rows":
+            t_ns.extend(event["t_ns"])
+            rows.extend(event["rows"])
+
+    try:
         sampler.begin("close")  # any request ends the sampling, whose answer comes first
-        found = sampler.finish(30.0)
+        found = sampler.finish(120.0, keep)
         sampler.finish(30.0)
-        draft.fields["telemetry"].append(msgspec.convert({"instrument": f"board:{board[-1][1].stem}", "hertz": SAMPLE_HERTZ, **found}, Telemetry))
+    except Stable as error:
+        lost = Absent("power", f"board:{half}", f"the process that read the sensors was lost: {error.what}", error.fix or "measure again")
+        return Telemetry(f"board:{half}", hertz, [], [], [], [lost])
+    return msgspec.convert({"instrument": f"board:{half}", "hertz": hertz, **found, "t_ns": t_ns, "rows": rows}, Telemetry)
 
 
 def _quality(bench: Bench, session: Session, agent: Agent) -> Quality:
@@ -209,7 +288,7 @@ def _quality(bench: Bench, session: Session, agent: Agent) -> Quality:
         reference = bench.workshop.reference(session.workload)
     except ArtifactError as error:
         return Quality("", [], error.what)
-    found = agent.ask("compare", 600.0, reference=bench.link.put(reference))
+    found = agent.ask("compare", 600.0, reference=bench.link.put([reference])[0])
     for one in found["comparisons"]:
         if not all(math.isfinite(one[name]) for name in ("xx", "yy", "xy", "error")):
             return Quality("", [], f"output {one['output']!r} on {one['sample']} is not finite, or its reference is not")
