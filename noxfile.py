@@ -55,8 +55,17 @@ def report(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; neither root nor network is needed."""
-    _group(session, "test", extras="[hub]")
+    _group(session, "test", extras="[hub,scpi,mqtt,jls]")
     session.run("python", "-W", "error::ResourceWarning", "-m", "pytest", *session.posargs)
+
+
+@nox.session(name="tests-lab")
+def tests_lab(session: nox.Session) -> None:
+    """Test boards over SSH on boards made of namespaces: faults, sensors, emulated arm64 (needs root on a Debian; see docs/lab.md)."""
+    _group(session, "test", extras="[labgrid]")
+    pytest = ("python", "-W", "error::ResourceWarning", "-m", "pytest", "-o", "norecursedirs=.*")
+    where = [] if any("ssh_lab" in one for one in session.posargs) else ["tests/ssh_lab"]
+    session.run("python", "-m", "tests.ssh_lab.namespace", *pytest, *where, *session.posargs)
 
 
 @nox.session
