@@ -11,6 +11,7 @@ import pytest
 from harness import cache
 from harness.measure.agent import load_half
 from harness.measure.graph import Graph
+from harness.measure.link import Local
 from harness.spec import Zoo
 
 RUNTIME = Zoo().halves("runtimes", "onnxruntime")[-1][1]
@@ -65,3 +66,13 @@ def test_a_missing_provider_is_an_error_and_not_a_silent_fall_back(runtime: Any,
 
 def test_probing_says_the_version(runtime: Any) -> None:
     assert runtime.probe()["version"].count(".") == 2
+
+
+def test_onnx_runtime_neither_reports_nor_writes_that_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    half = Zoo().half("runtimes", "onnxruntime")
+    with Local().start(1) as agent:
+        agent.ask("load", 60.0, role="runtime", path=str(half), sha256=cache.sha256(half))
+    assert list(tmp_path.rglob("*")) == []

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.measure.ssh.kept import GRACE_S, NAME, PIECE, Guest, Job, Journal, answer, boot, clear, connect, peer, sweep, told, who
 else:
+    sys.dont_write_bytecode = True  # what lies beside us is the store, where everything is named by its content
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     from kept import GRACE_S, NAME, PIECE, Guest, Job, Journal, answer, boot, clear, connect, peer, sweep, told, who
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+# its wheels tell their maker of their use, and write files for that: neither belongs into a measurement, or on somebody's board
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 if TYPE_CHECKING:

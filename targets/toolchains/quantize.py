@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import onnx
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reads the variable when it is imported
 import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process

@@ -54,7 +54,7 @@ def test_a_disk_that_is_full_before_is_said_and_nothing_is_written(spare: Board)
 def test_a_disk_that_fills_up_meanwhile_refuses_the_upload_and_loses_no_result(spare: Board, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(os.urandom(3_000_000))
     with holding(spare) as held, held.link.start(1) as agent:
-        held.half(agent, tmp_path, "return {'numbers': list(range(30000))}")
+        held.half(agent, tmp_path, COUNT)  # it also prints: a runtime that cannot would fail
         spare.fill()
         with pytest.raises(Stable, match=r"space|full") as caught:
             held.link.put([tmp_path / "model.bin"])

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -26,6 +28,7 @@ STDERR = 8000  # how much of an agent's stderr is told [B]
 STDERR_MOST = 1 << 20  # ... and how much is kept on the disk [B]
 GRACE_S = 2.0  # what an agent gets to end by itself
 KEPT = "SOCBENCH_KEPT"  # marks what an agent started, in its environment, however it left the agent's group
+JOB = "SOCBENCH_JOB"  # ... and which agent
 
 
 class Journal:
@@ -63,12 +66,16 @@ class Journal:
             self.at = 0
 
 
+_NUMBERS = itertools.count(1)
+
+
 class Job:
     """One agent, in a session of its own."""
 
     def __init__(self, run: str, file: str, threads: int) -> None:
         limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-        limits.update({"PYTHONUNBUFFERED": "1", KEPT: run})
+        self.mark = f"{run} {next(_NUMBERS)}"
+        limits.update({"PYTHONUNBUFFERED": "1", KEPT: run, JOB: self.mark})
         self.noise = nameless(run)
         self.old_noise = b""
         self.process = subprocess.Popen(
@@ -131,6 +138,7 @@ class Job:
             return False
         self.kill()  # while the number cannot belong to anybody else
         self.process.wait()
+        sweep(self.mark, JOB)  # what left its group would disturb the next measurement
         return True
 
     def leave(self) -> None:
@@ -190,7 +198,13 @@ class Guest:
 
 
 def nameless(folder: str) -> int:
-    """A file for a stderr that nobody else can open and that is gone when its last user is."""
+    """A file for a stderr that nobody else can open and that is gone when its last user is: in memory, where a full disk cannot end who writes."""
+    try:
+        file = os.memfd_create("stderr")
+        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+        return file
+    except (AttributeError, OSError):  # a C library before 2.27
+        pass
     path = os.path.join(folder, "stderr")
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_EXCL, 0o600)
@@ -205,24 +219,27 @@ def clear(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(run: str) -> None:
-    """Kill what agents of this folder started and left behind, also where a killed keeper could not, and see it gone."""
-    mark = ("%s=%s" % (KEPT, run)).encode("utf-8", "surrogateescape")
+def sweep(run: str, name: str = KEPT) -> None:
+    """Kill what agents of this folder started and left behind, also where a killed keeper could not, and see it gone.
+
+    With `name` JOB, what the one agent started whose mark `run` is.
+    """
+    mark = ("%s=%s" % (name, run)).encode("utf-8", "surrogateescape")
     deadline = time.monotonic() + GRACE_S
     wait = True
     while wait and time.monotonic() < deadline:
         wait = False
-        for name in os.listdir("/proc"):
-            if not name.isdigit() or int(name) == os.getpid():
+        for number in os.listdir("/proc"):
+            if not number.isdigit() or int(number) == os.getpid():
                 continue
             with contextlib.suppress(OSError, ValueError):
-                with open("/proc/%s/environ" % name, "rb") as file:
+                with open("/proc/%s/environ" % number, "rb") as file:
                     environment = file.read().split(b"\0")
                 if mark in environment:  # what has ended and is not yet reaped has none
-                    os.kill(int(name), signal.SIGKILL)
+                    os.kill(int(number), signal.SIGKILL)
                     wait = True
                 elif environment == [b""]:  # so has what is just being started: look at that again
-                    wait = wait or _starting(name)
+                    wait = wait or _starting(number)
         time.sleep(0.02 if wait else 0.0)
 
 
