@@ -32,7 +32,7 @@ NOBODY = frozenset(CLASSES) | {
 }
 """Names that name nobody: accounts that every such board has."""
 PUBLIC = (
-    *("github.com", "githubusercontent.com", "huggingface.co", "pypi.org", "python.org", "kernel.org", "debian.org", "ubuntu.com", "openssh.com"),
+    *("github.com", "githubusercontent.com", "huggingface.co", "python.org", "kernel.org", "debian.org", "ubuntu.com", "openssh.com"),
     *(
         "nvidia.com",
         "qualcomm.com",
