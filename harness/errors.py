@@ -12,6 +12,7 @@
     +-- StoreError             a results folder that is locked, full or not writable
     +-- LinkError              the agent's process: start, ask, answer
         +-- Transient          worth one retry: a time-out, a lost link
+        |   +-- Cut            the link stayed cut: our hold of the machine ends by itself
         +-- Stable             a retry would fail the same way: the agent said no
             +-- Lost           our hold of the machine is gone, and what ran there: it restarted
 """
@@ -66,6 +67,10 @@ class LinkError(SocbenchError):
 
 class Transient(LinkError):
     """Worth one retry: a time-out, a lost link."""
+
+
+class Cut(Transient):
+    """The link stayed cut for longer than is waited. The hold ends by itself or is ended when the machine is held again, which is worth a try."""
 
 
 class Stable(LinkError):

@@ -408,7 +408,7 @@ def test_what_undoes_a_change_is_on_the_disk_before_the_change(pinning: tuple[Di
     state.rmdir()
     pinned = agent.result("pin", wanted={"governor": "performance"}, state=str(state))
     assert pinned["achieved"] == {"governor": "performance"}
-    assert json.loads(state.read_text())["snapshot"] == {"governor": "ondemand"}
+    assert [one["snapshot"] for one in json.loads(state.read_text())] == [{"governor": "ondemand"}]
 
 
 def test_a_restore_by_another_agent_puts_everything_back_once(pinning: tuple[Dialogue, Path, Path], tmp_path: Path) -> None:
@@ -446,10 +446,66 @@ def test_a_second_pin_before_a_restore_keeps_what_the_machine_was_at_first(pinni
 def test_after_a_reboot_the_half_is_told_so(pinning: tuple[Dialogue, Path, Path]) -> None:
     agent, governor, state = pinning
     agent.result("pin", wanted={"governor": "performance"}, state=str(state))
-    state.write_text(json.dumps({**json.loads(state.read_text()), "boot": "another"}))
+    another_boot(state)
     assert agent.result("restore", state=str(state)) == {"restored": [], "failed": []}
     assert governor.read_text() == "performance"
     assert not state.exists()
+
+
+def another_boot(state: Path) -> None:
+    """Let what was kept be of an earlier boot."""
+    state.write_text(json.dumps([{**one, "boot": "another"} for one in json.loads(state.read_text())]))
+
+
+def test_what_another_half_changed_stays_remembered_until_that_half_restores_it(pinning: tuple[Dialogue, Path, Path], tmp_path: Path) -> None:
+    agent, governor, state = pinning
+    agent.result("pin", wanted={"governor": "performance"}, state=str(state))
+    other = tmp_path / "host.py"
+    other.write_text("def restore(snapshot, rebooted):\n    return {'restored': [], 'failed': []}\n")
+    with Dialogue() as another:
+        another.load("board", other)
+        (failed,) = another.result("restore", state=str(state))["failed"]
+    assert "board half board" in failed["what"]
+    assert governor.read_text() == "performance"
+    assert agent.result("restore", state=str(state))["restored"] == ["governor"]
+    assert governor.read_text() == "ondemand"
+    assert not state.exists()
+
+
+def test_what_could_not_be_restored_does_not_keep_a_later_change_from_being_undone(pinning: tuple[Dialogue, Path, Path]) -> None:
+    agent, governor, state = pinning
+    agent.result("pin", wanted={"governor": "performance"}, state=str(state))
+    governor.unlink()
+    assert agent.result("restore", state=str(state))["failed"]
+    another_boot(state)  # only what it takes to undo the change of that boot
+    governor.write_text("powersave")
+    agent.result("pin", wanted={"governor": "performance"}, state=str(state))
+    assert agent.result("restore", state=str(state)) == {"restored": ["governor"], "failed": []}
+    assert governor.read_text() == "powersave"
+    assert not state.exists()
+
+
+def test_a_snapshot_that_the_half_cannot_read_keeps_no_other_from_being_undone(pinning: tuple[Dialogue, Path, Path]) -> None:
+    agent, governor, state = pinning
+    agent.result("pin", wanted={"governor": "performance"}, state=str(state))
+    kept = json.loads(state.read_text())
+    state.write_text(json.dumps([*kept, {**kept[0], "snapshot": {}}]))
+    answer = agent.result("restore", state=str(state))
+    assert answer["restored"] == ["governor"]
+    assert "KeyError" in answer["failed"][0]["what"]
+    assert governor.read_text() == "ondemand"
+    assert len(json.loads(state.read_text())) == 1
+
+
+def test_a_file_that_does_not_tell_how_to_undo_a_change_is_named_and_nothing_is_changed(pinning: tuple[Dialogue, Path, Path]) -> None:
+    agent, governor, state = pinning
+    for text in ("", "[1]", '{"boot": "", "snapshot": {}}'):
+        state.write_text(text)
+        for verb, more in (("restore", {}), ("pin", {"wanted": {"governor": "performance"}})):
+            error = agent.ask(verb, state=str(state), **more)["error"]
+            assert str(state) in error
+            assert "reboot, then remove it" in error
+    assert governor.read_text() == "ondemand"
 
 
 # --- the idle window, and many items in one span -----------------------------------------------------------------------------------

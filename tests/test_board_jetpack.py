@@ -54,6 +54,19 @@ def test_a_power_mode_is_set_by_name_or_number_and_restored_even_after_a_reboot(
     assert jetson.state(root)["power_mode"]["name"] == "15W"
 
 
+def test_a_power_mode_that_cannot_be_asked_is_not_taken_for_restored(plant: Callable[..., str]) -> None:
+    root = plant(TEGRA)
+    kept = jetson.snapshot(root, {"power_mode": "MAXN"})
+    jetson.pin({"power_mode": "MAXN"}, root)
+    program = Path(root, "usr/sbin/nvpmodel")
+    works = program.read_text()
+    program.write_text("#!/bin/sh\necho out of order\nexit 1\n")
+    (failed,) = jetson.restore(kept, root)["failed"]
+    assert "the power mode is not set: out of order" in failed["what"]
+    program.write_text(works)
+    assert jetson.restore(kept, root)["restored"][0] == "power mode 15W"
+
+
 def test_a_power_mode_that_wants_a_reboot_is_refused_and_never_answered_yes(plant: Callable[..., str]) -> None:
     root = plant(TEGRA)
     pinned = jetson.pin({"power_mode": "25W"}, root)

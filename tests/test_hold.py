@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import cache as harness_cache
 from harness.errors import Stable, UsageError
 from harness.measure.hold import held, undo
 from harness.measure.link import Local
@@ -20,7 +20,6 @@ from tests.lab import ROOT, cache, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["cache"]
 
@@ -89,7 +88,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterato
     monkeypatch.setenv("TOY", str(tmp_path))
     monkeypatch.setenv("SOCBENCH_CACHE", str(tmp_path / "cache"))
     yield tmp_path
-    assert not (tmp_path / "cache" / "changed.json").exists(), "nothing is left to restore"
+    assert not list((tmp_path / "cache").glob("changed*")), "nothing is left to restore"
 
 
 def governor(toy: Path) -> str:
@@ -158,8 +157,8 @@ def killed(toy: Path) -> None:
         assert process.stdout.readline() == "held\n"
         process.send_signal(signal.SIGKILL)
     assert governor(toy) == "performance"
-    kept = json.loads((harness_cache.root() / "changed.json").read_text())
-    assert kept["snapshot"] == {"governor": "ondemand"}
+    kept = json.loads(Path(Local().state_file()).read_text())
+    assert [one["snapshot"] for one in kept] == [{"governor": "ondemand"}]
 
 
 def test_a_killed_run_is_undone_by_the_next_one_to_what_was_before_it(toy: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from harness.measure.ssh import kept
 from harness.measure.ssh.kept import STDERR_MOST, Journal
 from tests.lab import AGENT, PATIENCE_S, ROOT, alive, group, until, workers
 from tests.test_floors import imported
@@ -238,6 +241,28 @@ def test_where_nobody_is_heard_of_the_will_is_carried_out_and_nothing_is_left(de
     assert not alive(agent)
 
 
+def test_an_agent_that_cannot_be_killed_does_not_keep_the_settings_from_going_back(desk: Desk) -> None:
+    kept = desk.folder / "kept.py"
+    stuck = "\n\nJob.ended = lambda self: False  # as one that hangs in a driver\n"
+    kept.write_text(kept.read_text().replace("GRACE_S = 2.0", "GRACE_S = 0.1") + stuck)
+    pump = desk.opened()
+    desk.agent(pump)
+    done = desk.folder / "done"
+    desk.ask(pump, "will", requests=desk.requests(f"pathlib.Path({str(done)!r}).write_text('restored')"), file=str(desk.folder / "agent.py"))
+    desk.ask(pump, "bye")
+    assert done.read_text() == "restored"
+    until(desk.gone, "nothing is left")
+
+
+def test_a_thread_of_the_kernel_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "GRACE_S", 1e12)  # everything has just begun
+    assert kept._starting(str(os.getpid()))
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int(path.joinpath("stat").read_text().rpartition(")")[2].split()[6]) & 0x200000:
+                assert not kept._starting(path.name)
+
+
 def test_an_orderly_end_is_confirmed_when_nothing_is_left(desk: Desk) -> None:
     pump = desk.opened()
     agent = desk.agent(pump)
@@ -317,6 +342,18 @@ def test_only_who_knows_the_session_may_speak_with_the_keeper(desk: Desk) -> Non
     assert desk.hear(stranger)["answer"] == "open"
     assert desk.hear(stranger) == {}, "the keeper has hung up"
     assert desk.ask(pump, "will", requests=[], file="") == {}, "and goes on with its holder"
+
+
+@pytest.mark.parametrize("nonsense", [b"[" * 100_000, b"5", b"[]", b'{"n": 1}', b"\xff", b'{"attach": 1, "have": 2}'])
+def test_a_stranger_who_talks_nonsense_is_hung_up_on(desk: Desk, nonsense: bytes) -> None:
+    pump = desk.opened()
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.settimeout(PATIENCE_S)
+        stranger.connect(f"\0socbench{desk.environment['SOCBENCH_BOARD']}\0")
+        stranger.sendall(nonsense + b"\n")
+        with contextlib.suppress(ConnectionError):
+            assert stranger.recv(1) == b""
+    assert desk.ask(pump, "will", requests=[], file="") == {}, "the keeper goes on with its holder"
 
 
 def test_a_request_that_fails_is_answered_and_the_keeper_goes_on(desk: Desk) -> None:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from harness import cache
-from harness.errors import Stable, Transient
-from harness.measure import link
+from harness.errors import Cut, Stable, Transient
+from harness.measure import link, runner
+from harness.measure.artifacts import Workshop
+from harness.measure.hold import Held
 from harness.measure.link import Local
-from tests.lab import ROOT, RUNTIMES, alive, group, host, until
+from harness.measure.plan import Choice, plan
+from harness.record import Setting
+from harness.spec import Zoo
+from tests import lab
+from tests.lab import PACK, ROOT, RUNTIMES, alive, group, host, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.measure.link import Agent
+
+cache_folder = lab.cache
 
 
 def sent(agent: Agent, folder: Path, body: str) -> int:
@@ -52,6 +61,41 @@ def test_an_agent_works_in_a_session_of_its_own_in_our_python_with_the_threads_a
         pid = sent(agent, tmp_path, f"return {{'ids': [os.getpgid(0), os.getsid(0)], 'threads': {threads}, 'python': sys.executable}}")
         assert agent.ask("probe", 60.0)["runtime"] == {"ids": [pid, pid], "threads": "3", "python": sys.executable}
     assert not alive(pid)
+
+
+def test_a_sampler_that_hangs_costs_the_telemetry_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "ROWS_S", 0.1)
+    half = tmp_path / "board.py"
+    hangs = "def __init__(self, pid, covers): pass\n    def read(self): time.sleep(600)\n    close = read\n"
+    half.write_text(f"import time\nclass Sensors:\n    channels = []\n    {hangs}")
+    with Local().start(1) as sampler:
+        sampler.ask("load", 60.0, role="board", path=str(half), sha256=cache.sha256(half))
+        sampler.begin("sample", hertz=10, pid=0)
+        sampler.wait("sampling", 60.0)
+        found = runner._sensors(sampler, 10.0, "toy")
+    assert (found.instrument, found.rows) == ("board:toy", [])
+    assert "no answer within" in found.absent[0].reason
+
+
+class Away(Local):
+    """A board whose link has stayed cut."""
+
+    tries = 0
+
+    def start(self, threads: int) -> NoReturn:
+        self.tries += 1
+        raise Cut(f"the link stayed cut, {threads} threads", "look at the cable")
+
+
+def test_after_a_link_that_stayed_cut_no_session_is_tried_before_the_machine_is_held_anew(cache_folder: Path) -> None:
+    zoo, away = Zoo([PACK]), Away()
+    (session,) = plan(zoo, Choice("lab", ("tiny",), runtimes=("chatty",), precisions=("fp32",), scenarios=("single-stream",)))
+    with Workshop(zoo) as workshop:
+        bench = runner.Bench(zoo, away, Held("", {}, {}, {}), workshop, "a-campaign", Setting("synthetic", "default"))
+        record = runner.run(bench, session)
+    assert (record.status, record.fix) == ("failed", "look at the cable")
+    assert bench.lost
+    assert away.tries == 1
 
 
 def test_an_answer_that_does_not_come_in_time_is_transient_and_the_worker_is_gone(tmp_path: Path) -> None:
@@ -198,3 +242,17 @@ def test_a_machine_that_another_socbench_measures_on_is_refused_with_who_it_is(t
         first.wait()
         third = subprocess.run(words, input="", capture_output=True, text=True, cwd=ROOT, env=env, timeout=60, check=False)
         assert (third.returncode, third.stdout) == (0, "held\n")
+
+
+def test_a_machine_is_not_held_from_here_and_over_ssh_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SOCBENCH_BOARD", f"a-board-of-{os.getpid()}")
+    monkeypatch.setenv("SOCBENCH_CACHE", str(tmp_path))
+    place = f"\0socbencha-board-of-{os.getpid()}\0"  # where a keeper listens: kept.NAME
+    with socket.socket(socket.AF_UNIX) as keeper:
+        keeper.bind(place)
+        with pytest.raises(Stable, match="another socbench holds this machine, over SSH"), Local().hold():
+            pytest.fail("it was held twice")
+    with Local().hold(), socket.socket(socket.AF_UNIX) as keeper, pytest.raises(OSError, match="in use"):
+        keeper.bind(place)
+    with socket.socket(socket.AF_UNIX) as keeper:
+        keeper.bind(place)

@@ -107,14 +107,17 @@ def test_a_replayed_session_is_the_same_record(cache: Path, tmp_path: Path, runt
     assert (tmp_path / "a.jsonl.gz").stat().st_size < 100_000
 
 
-def test_a_record_made_through_a_replay_never_looks_measured(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", ["chatty", "crashes"])
+def test_a_record_made_through_a_replay_never_looks_measured(cache: Path, tmp_path: Path, runtime: str) -> None:
     zoo = Zoo([PACK])
     with Workshop(zoo) as workshop:
         with Recording(Local(), tmp_path / "a.jsonl") as recording:
-            session(recording, workshop, zoo, "chatty")
-        record = session(Replay(tmp_path / "a.jsonl"), workshop, zoo, "chatty")
+            live = session(recording, workshop, zoo, runtime)
+        record = session(Replay(tmp_path / "a.jsonl"), workshop, zoo, runtime)
+    assert live.spans
     assert record.environment["board"]["emulated"] == "replayed from a.jsonl"
-    assert record.status == "invalid" or not record.spans
+    assert record.status == ("invalid" if runtime == "chatty" else "failed")
+    assert (record.spans, record.blocks, record.telemetry, record.memory) == ([], [], [], {}), "also of a session that failed half way"
 
 
 def test_a_worker_and_a_sampler_are_replayed_to_two_threads(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import cache
-from harness.errors import LinkError, Stable, Transient, UsageError
+from harness.errors import Cut, LinkError, Stable, Transient, UsageError
 from harness.measure import ssh
-from harness.measure.ssh import Ssh, channel, survey, upload
+from harness.measure.link import Local
+from harness.measure.ssh import Ssh, channel, look, survey, upload
 from harness.measure.ssh.client import Client, explain, remote
 from tests.fake_ssh import Board, install
 from tests.lab import ROOT, alive, host, until, workers
@@ -259,6 +260,14 @@ def test_a_home_that_cannot_be_written_to_is_passed_over_and_said(board: Board) 
     assert "instead" in said[0]
 
 
+def test_a_run_on_the_board_itself_and_one_over_ssh_remember_in_one_file_what_they_changed(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Ssh("b1")
+    with link.hold():
+        over_ssh = link.state_file()
+    monkeypatch.setenv("SOCBENCH_CACHE", str(board.home / ".cache/socbench"))
+    assert Local().state_file() == over_ssh
+
+
 def test_no_folder_at_all_is_an_error_that_names_each(board: Board) -> None:
     (board.home / "file").write_text("")
     assert re.search(r"no folder .*file/x: Not a directory", refused(Ssh("b1", folder=str(board.home / "file/x"))).what)
@@ -283,6 +292,24 @@ def test_a_folder_that_others_prepared_is_not_used(board: Board) -> None:
             mine.symlink_to(trap)
     assert sum("may be written to by others" in line for line in said) == 2
     assert list(trap.iterdir()) == []
+
+
+def test_a_folder_that_is_exchanged_while_it_is_looked_at_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, trap = tmp_path / f"socbench-{os.getuid()}", tmp_path / "trap"
+    (trap / "store" / ("0" * 64)).mkdir(parents=True)
+    mine.symlink_to(trap)
+    makedirs = os.makedirs
+
+    def exchange(path: str, mode: int = 0o777, *, exist_ok: bool) -> None:
+        if path == str(mine):
+            mine.unlink()  # a stranger can, whose link it is
+        makedirs(path, mode, exist_ok)
+
+    monkeypatch.setattr(os, "makedirs", exchange)
+    monkeypatch.setenv("HOME", "/proc/none")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    found = look.look("")
+    assert (found["folder"], found["store"]) == (str(mine), [])
 
 
 def test_a_nearly_full_disk_is_said_before_anything_is_sent(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,13 +487,33 @@ def test_a_link_that_stays_cut_is_given_up_and_the_board_cleans_up_by_itself(boa
         board.refuse("ssh: connect to host b1 port 22: No route to host")
         agent.begin("rest", seconds=60)
         board.cut()
-        with pytest.raises(Transient, match=r"stayed cut for \d+ s.*no way"):
+        with pytest.raises(Cut, match=r"stayed cut for \d+ s.*no way"):
             agent.finish(60.0)
-        with pytest.raises(Transient, match="stayed cut"):
+        with pytest.raises(Cut, match="stayed cut"):
             link.will([])
     assert "could not be told" in said[-1]
     until(lambda: not files(board), "the lease runs out")
     assert done.read_text() == "restored"
+
+
+def test_after_a_link_that_stayed_cut_the_board_is_held_anew(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(ssh, "BYE_S", 0.5)
+    said: list[str] = []
+    link = Ssh("b1", say=said.append)
+    with link.hold(), link.start(1) as agent:
+        before = agent.ask("hello", 60.0)["pid"]
+        board.refuse("ssh: connect to host b1 port 22: No route to host")
+        board.cut()
+        with pytest.raises(Cut):
+            agent.ask("rest", 60.0, seconds=60)
+    assert alive(before), "its lease has not run out"
+    board.refuse("")
+    with link.hold(), link.start(1) as agent:
+        assert agent.ask("hello", 60.0)["pid"] != before
+        assert not alive(before)
+        assert "our own hold from before the cut" in said[-1]
+        assert "is held by" in refused(Ssh("b1")).what, "another link of this process is another harness"
 
 
 def test_an_upload_that_is_cut_is_never_used_half_and_goes_on_where_it_stopped(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

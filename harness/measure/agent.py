@@ -35,6 +35,7 @@ Message = Dict[str, Any]
 PROTOCOL = 2
 BLOCK_NS = 1_000_000  # covariates are read no more often than this, so that reading them does not become the load
 MAX_SPANS = 2_000_000
+OTHER = "an interrupted run as another target (board half %s) had left settings changed"
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC on Linux: the same clock for the worker and the sampler
 
 
@@ -271,28 +272,43 @@ class Agent:
         return result
 
     def pin(self, wanted: Message, state: str) -> Message:
-        """Change settings of the machine; before that, write into the file `state` what it takes to undo it, so that it is durable.
+        """Change settings of the machine; before that, add to the file `state` what it takes to undo it, so that it is durable.
 
-        A file that is there already tells of the machine as it was before an earlier change: it stays.
+        What is there already tells of the machine as it was before an earlier change that could not be undone: it stays.
         """
         board = self.halves["board"]
-        if not os.path.isfile(state):
-            _write(state, {"boot": _boot(), "snapshot": board.snapshot(wanted=wanted)})
+        _write(state, [*_kept(state), {"half": _name(board), "boot": _boot(), "snapshot": board.snapshot(wanted=wanted)}])
         pinned: Message = board.pin(wanted)
         return pinned
 
     def restore(self, state: str) -> Message:
-        """Undo what the file `state` tells of, and remove the file; {} where there is none. What a reboot since has undone is left alone."""
-        try:
-            with open(state, encoding="utf-8") as file:
-                kept = json.load(file)
-        except FileNotFoundError:
+        """Undo what the file `state` tells of, the newest change first, and remove it; {} where there is none.
+
+        What a reboot since has undone is left alone. What cannot be undone, and what only another half can undo, stays in the file.
+        """
+        kept = _kept(state)
+        if not kept:
             return {}
         board = self.halves["board"]
-        result: Message = board.restore(kept["snapshot"], rebooted=kept["boot"] != _boot())
-        if not result.get("failed"):
+        restored: List[str] = []
+        failed: List[Message] = []
+        left: List[Message] = []
+        for one in reversed(kept):
+            result: Message = {"failed": [{"what": OTHER % one["half"], "fix": "socbench restore, with the name of that target"}]}
+            if one["half"] == _name(board):
+                try:
+                    result = board.restore(one["snapshot"], rebooted=one["boot"] != _boot())
+                except Exception as error:  # of a version that wrote other snapshots; the older changes are undone all the same
+                    why = "what %s tells cannot be undone (%s: %s)" % (state, type(error).__name__, error)
+                    result = {"failed": [{"what": why, "fix": "reboot, then remove that file"}]}
+            restored += result.get("restored", [])
+            failed += result.get("failed", [])
+            left[:0] = [one] if result.get("failed") else []
+        if not left:
             os.unlink(state)
-        return result
+        elif left != kept:
+            _write(state, left)
+        return {"restored": restored, "failed": failed}
 
     def open(self, files: Dict[str, str], threads: int, options: Message, samples: List[str], task_options: Message, batch: int) -> Message:
         runtime, task = self.halves["runtime"], self.halves["task"]
@@ -369,14 +385,39 @@ def _boot() -> str:
         return ""
 
 
-def _write(path: str, content: Message) -> None:
-    """Write a JSON file, whole or not at all, also where the power fails."""
+def _name(half: Any) -> str:
+    """What a half is called, whichever version of it."""
+    file: str = half.__file__
+    return os.path.splitext(os.path.basename(file))[0]
+
+
+def _kept(state: str) -> List[Message]:
+    """What it takes to undo changes, the oldest first: {"half", "boot", "snapshot"}; [] where there is no file."""
+    try:
+        with open(state, encoding="utf-8") as file:
+            kept: List[Message] = json.load(file)
+        if [sorted(one) for one in kept] != [["boot", "half", "snapshot"]] * len(kept):
+            raise ValueError("it is of another version")
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise ValueError("%s, which tells how to undo a change of settings, cannot be read (%s): reboot, then remove it" % (state, error)) from None
+    return kept
+
+
+def _write(path: str, content: List[Message]) -> None:
+    """Write a JSON file, whole or not at all, also where the power fails or the disk is full."""
     work = "%s.%d.tmp" % (path, os.getpid())
-    with open(work, "w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(work, path)
+    try:
+        with open(work, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(work, path)
+    except OSError:
+        if os.path.exists(work):
+            os.unlink(work)
+        raise
     folder = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
         os.fsync(folder)

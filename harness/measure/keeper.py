@@ -22,6 +22,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 import traceback
@@ -34,7 +35,8 @@ else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     from kept import GRACE_S, NAME, PIECE, Guest, Job, Journal, answer, boot, clear, connect, peer, sweep, told, who
 
-WILL_S = 60.0  # what each request of the will gets
+WILL_S = 120.0  # what each request of the will gets, as much as from the harness
+STUCK_S = 5 * GRACE_S  # what a driver holds for so long after its kill is not waited for: the settings go back all the same
 
 
 class Keeper:
@@ -181,7 +183,7 @@ class Keeper:
         for line in lines:
             try:
                 self.take(guest, json.loads(line))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):  # whoever has an account on the board may say anything
                 self.drop(guest)
                 return
         while not self.bye and self.more(guest) and len(guest.out) < PIECE:  # the answer to `bye` comes when all is done
@@ -236,7 +238,8 @@ class Keeper:
         for job in self.jobs.values():
             if not job.over:
                 job.leave()
-        while any(not job.over for job in self.jobs.values()):
+        deadline = time.monotonic() + STUCK_S
+        while any(not job.over for job in self.jobs.values()) and time.monotonic() < deadline:
             for number, job in list(self.jobs.items()):
                 self.look_after(number, job)
             time.sleep(0.02)
@@ -270,7 +273,8 @@ class Keeper:
                     received += piece
         finally:
             job.kill()
-            job.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                job.process.wait(STUCK_S)
             job.close()
 
 

@@ -169,23 +169,25 @@ class Lab:
         A place that is ours already is used and stays ours.
         """
 
-        async def acquire(session: Any) -> bool:
+        async def free(session: Any) -> bool:
             place = session.places.get(name)
             if place is None:
                 raise Stable(f"labgrid at {self.address} has no place {name!r}", f"it has: {', '.join(sorted(session.places)) or 'none'}")
-            me = f"{session.gethostname()}/{session.getuser()}"
-            if place.acquired == me:
-                return False
-            if place.acquired:
+            if place.acquired and place.acquired != _holder(session):
                 raise Stable(f"place {name} is held by {place.acquired}", f"wait, or ask them to release it: labgrid-client -p {name} release")
+            return not place.acquired
+
+        async def acquire(session: Any) -> None:
             await session.stub.AcquirePlace(self._messages.AcquirePlaceRequest(placename=name))
-            return True
 
         async def release(session: Any) -> None:
-            await session.stub.ReleasePlace(self._messages.ReleasePlaceRequest(placename=name))
+            if session.places[name].acquired == _holder(session):  # somebody may have been quicker
+                await session.stub.ReleasePlace(self._messages.ReleasePlaceRequest(placename=name))
 
-        ours = self._ask(acquire)
+        ours = self._ask(free)
         try:
+            if ours:
+                self._ask(acquire)  # which may succeed without our hearing of it
             yield self._ask(lambda session: self._service(session, name))
         finally:
             if ours:
@@ -227,6 +229,11 @@ class Lab:
             raise Stable(
                 f"place {name} could not be power-cycled: {said[-1]}", "export a power port for its board and match it to the place", done.stderr
             )
+
+
+def _holder(session: Any) -> str:
+    """What a place says of who has acquired it, where that is us."""
+    return f"{session.gethostname()}/{session.getuser()}"
 
 
 def _answering(name: str, address: str) -> None:

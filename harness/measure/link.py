@@ -7,8 +7,10 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -147,6 +149,11 @@ def ended(code: int) -> Stable:
     return Stable(f"the worker ended by itself: {cause}", "see the end of its output in the record")
 
 
+def plain(node: str) -> str:
+    """A machine's name in a file's."""
+    return re.sub(r"[^A-Za-z0-9.-]", "_", node)
+
+
 class Local:
     """The machine itself: files are where they are, an agent is a child process."""
 
@@ -154,7 +161,7 @@ class Local:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Refused while another socbench of this user measures here."""
+        """Refused while another socbench measures here: one of this user, or one that came over SSH, whose keeper has the same socket's name."""
         path = cache.folder() / "held"
         try:
             handle = path.open("a+")
@@ -170,15 +177,22 @@ class Local:
             handle.truncate(0)
             handle.write(f"{os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
             handle.flush()
-            yield
+            with socket.socket(socket.AF_UNIX) as name:
+                try:
+                    name.bind(f"\0socbench{os.environ.get('SOCBENCH_BOARD', '')}\0")
+                except OSError as error:
+                    what = f"another socbench holds this machine, over SSH or from another account: {error.strerror}"
+                    raise Stable(what, "wait for it; if it is gone for good, `socbench restore` ends its hold where it was begun") from None
+                name.listen(1)  # nobody is let in; who looks learns which process it is
+                yield
 
     def put(self, paths: Sequence[Path]) -> list[str]:
         """The paths themselves."""
         return [str(path.resolve()) for path in paths]
 
     def state_file(self) -> str:
-        """In the user's cache directory."""
-        return str(cache.folder() / "changed.json")
+        """In the user's cache directory: the file that a run over SSH finds, too, and on a home that machines share one for each."""
+        return str(cache.folder() / f"changed-{plain(os.uname().nodename)}.json")
 
     def will(self, requests: list[dict[str, Any]]) -> None:
         """Nobody here outlives the harness: what it leaves is undone by the next run, or by `socbench restore`."""

@@ -17,7 +17,7 @@ import msgspec
 
 from harness import __version__
 from harness.checks import judge
-from harness.errors import ArtifactError, LinkError, Lost, NotGiven, SocbenchError, Stable, Transient
+from harness.errors import ArtifactError, Cut, LinkError, Lost, NotGiven, SocbenchError, Stable, Transient
 from harness.measure import clocks
 from harness.measure.artifacts import Made, Workshop
 from harness.measure.hold import Held, load
@@ -30,6 +30,8 @@ from harness.spec import Zoo
 
 LONGEST_SPAN_GROUP_S = 0.010
 """In the sustain stage short items share a span of about this length [s], so that half an hour of them fits into a record."""
+ROWS_S = 120.0
+"""How long a sampler may take to end its read and to tell its rows [s]."""
 COMPARE = Path(__file__).with_name("compare.py")
 Watch = Callable[[str, dict[str, Any]], None]
 """Called with a stage's name and its progress (count, seconds)."""
@@ -57,6 +59,7 @@ class _Draft:
     """The record as it grows: every step adds what it found, so a failure keeps what came before it."""
 
     def __init__(self, bench: Bench, session: Session) -> None:
+        self.emulated = bench.held.emulated
         spec = bench.zoo.workload(session.workload)
         self.fields: dict[str, Any] = {
             "run_id": secrets.token_hex(4),
@@ -84,7 +87,9 @@ class _Draft:
 
     def finish(self, status: Status, reason: str = "", fix: str = "", detail: str = "") -> RunRecord:
         reason = " ".join(reason.split())[:400]  # a runtime's message can be a page; all of it is in detail
-        return msgspec.convert({**self.fields, "status": status, "reason": reason, "fix": fix, "detail": detail}, RunRecord, from_attributes=True)
+        told = {**self.fields, "status": status, "reason": reason, "fix": fix, "detail": detail}
+        record = msgspec.convert(told, RunRecord, from_attributes=True)
+        return _without_timing(record) if self.emulated else record
 
 
 def run(bench: Bench, session: Session) -> RunRecord:
@@ -103,22 +108,20 @@ def run(bench: Bench, session: Session) -> RunRecord:
             with bench.link.start(int(session.settings["threads"].value or 1)) as agent:
                 try:
                     record = _measured(bench, session, made, draft, agent)
-                except Transient as error:
-                    if not last:
-                        continue
-                    return _failed(bench, session, draft, error, agent.stderr())
                 except SocbenchError as error:
-                    bench.lost = isinstance(error, Lost)
+                    bench.lost = isinstance(error, (Lost, Cut))
+                    if isinstance(error, Transient) and not (last or bench.lost):
+                        continue
                     return _failed(bench, session, draft, error, agent.stderr())
                 except Exception as error:  # noqa: BLE001 - what a half answers is as foreign as what it raises
                     odd = Stable(f"a half answered what cannot be read: {error!r}", "see detail for the trace", traceback.format_exc())
                     return _failed(bench, session, draft, odd, agent.stderr())
         except LinkError as error:  # no agent came up at all
-            bench.lost = isinstance(error, Lost)
-            if last or not isinstance(error, Transient):
+            bench.lost = isinstance(error, (Lost, Cut))
+            if last or bench.lost or not isinstance(error, Transient):
                 return draft.finish("failed", error.what, error.fix)
         else:
-            return judge(_without_timing(record) if bench.held.emulated else record)
+            return judge(record)
     raise AssertionError("two attempts end in a record")
 
 
@@ -271,9 +274,9 @@ def _sensors(sampler: Agent, hertz: float, half: str) -> Telemetry:
 
     try:
         sampler.begin("close")  # any request ends the sampling, whose answer comes first
-        found = sampler.finish(120.0, keep)
+        found = sampler.finish(ROWS_S, keep)
         sampler.finish(30.0)
-    except Stable as error:
+    except LinkError as error:  # where it is the link and not the sampler, the worker's next answer says so
         lost = Absent("power", f"board:{half}", f"the process that read the sensors was lost: {error.what}", error.fix or "measure again")
         return Telemetry(f"board:{half}", hertz, [], [], [], [lost])
     return msgspec.convert({"instrument": f"board:{half}", "hertz": hertz, **found, "t_ns": t_ns, "rows": rows}, Telemetry)

@@ -111,7 +111,7 @@ def restore(kept: dict[str, Any], root: str = "/", *, rebooted: bool = False) ->
     base = Path(root)
     restored, failed = [], []
     mode = kept.get("power_mode")
-    if mode and power_mode(base) not in (mode, None):
+    if mode and program(base, "nvpmodel") and power_mode(base) != mode:  # one that does not tell is not taken for restored
         problem = set_mode(base, mode["id"])
         if problem:
             failed.append(problem)

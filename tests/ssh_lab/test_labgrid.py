@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,7 @@ from tests.lab import begin, socbench, until
 from tests.ssh_lab.test_campaign import PLAIN, TINY, left_clean, records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from tests.ssh_lab.board import Board
     from tests.ssh_lab.conftest import Lab as Boards
@@ -157,6 +157,26 @@ def test_a_place_that_somebody_else_holds_is_said_to_be_and_stops_no_other(grid:
         assert [one["board"] for one in records(tmp_path)] == ["lg-2"]
         assert "mira" in holders(), "and they still hold it"
     assert "lg-" not in holders()
+
+
+class Late(Lab):
+    """A lab whose answers to what is asked of the coordinator may come too late."""
+
+    late = ""
+
+    def _ask(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        found = super()._ask(work)
+        if getattr(work, "__name__", "") == self.late:
+            raise Transient("it does not answer", "")
+        return found
+
+
+def test_a_place_that_was_acquired_without_our_hearing_of_it_is_released(grid: Lab) -> None:
+    lab = Late(grid.address)
+    lab.late = "acquire"
+    with pytest.raises(Transient), lab.acquired("lg-1"):
+        pytest.fail("it was acquired")
+    assert "lg-1" not in holders()
 
 
 def test_a_failed_run_releases_its_place(grid: Lab, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import getpass
 import json
 import os
 import platform
-import re
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from harness import cache
 from harness.errors import Stable, Transient
-from harness.measure.link import AGENT, PROTOCOL, Agent
+from harness.measure.link import AGENT, PROTOCOL, Agent, plain
 from harness.measure.ssh.channel import MARK, Channel, Held, Remote, holder
 from harness.measure.ssh.client import PIECE_S, Client, Pipe
 from harness.measure.ssh.survey import Survey, surveyed
@@ -64,6 +64,7 @@ class Ssh:
         self._store: Store | None = None
         self._channel: Channel | None = None
         self._agent = ""
+        self._token = secrets.token_hex(8)  # tells a hold of ours from one that another link of this process has
 
     @property
     def board(self) -> Survey:
@@ -105,19 +106,25 @@ class Ssh:
         return [board.python, "-I", "-S", keeper]
 
     def _terms(self) -> dict[str, Any]:
-        return {"run": f"{self.board.folder}/run-{self._node()}", "lease": self.lease, "holder": {**_me(), "campaign": self.campaign}}
+        return {
+            "run": f"{self.board.folder}/run-{self._node()}",
+            "lease": self.lease,
+            "holder": {**_me(), "campaign": self.campaign, "link": self._token},
+        }
 
     def _node(self) -> str:
         """The board's name in a file's: boards may share a home by NFS."""
-        return re.sub(r"[^A-Za-z0-9.-]", "_", self.board.node)
+        return plain(self.board.node)
 
     def _take(self, channel: Channel) -> None:
         try:
             self._patiently(channel.open, CONNECT_PAUSES_S)
         except Held as error:
-            if not (error.mine and _dead(error.by)):
+            ours = error.by.get("link") == self._token  # from before the link was cut for too long
+            if not (error.mine and (ours or _dead(error.by))):
                 raise
-            self.say(f"{self.name}: its holder, process {error.by['pid']} of this machine, is dead; taking over")
+            whose = "our own hold from before the cut goes on" if ours else f"its holder, process {error.by['pid']} of this machine, is dead"
+            self.say(f"{self.name}: {whose}; taking over")
             self._end(channel.keeper)
             self._patiently(channel.open, CONNECT_PAUSES_S)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from harness.errors import LinkError, Lost, Stable, Transient
+from harness.errors import Cut, LinkError, Lost, Stable, Transient
 from harness.measure.link import Conversation, ended, late
 from harness.measure.ssh.client import PIECE_S, Client, Pipe
 
@@ -259,7 +259,7 @@ class Channel:
             self._news.notify_all()
 
     def _reconnect(self, why: LinkError) -> Pipe:
-        """Try until the link is back. Raises Transient when it stays away for the channel's patience, Stable where the keeper is gone."""
+        """Try until the link is back. Raises Cut when it stays away for the channel's patience, Lost where the keeper is gone."""
         begun = time.monotonic()
         with self._news:
             self._cut = begun
@@ -283,7 +283,7 @@ class Channel:
             with self._news:
                 if time.monotonic() - begun > self.patience or self._news.wait_for(lambda: self._stop, pause):
                     break
-        raise Transient(
+        raise Cut(
             f"the link to {name} stayed cut for {time.monotonic() - begun:.0f} s: {why.what}",
             f"{why.fix}; when its lease is over, the board ends what runs there and restores its settings by itself",
         )

@@ -29,6 +29,7 @@ STDERR_MOST = 1 << 20  # ... and how much is kept on the disk [B]
 GRACE_S = 2.0  # what an agent gets to end by itself
 KEPT = "SOCBENCH_KEPT"  # marks what an agent started, in its environment, however it left the agent's group
 JOB = "SOCBENCH_JOB"  # ... and which agent
+KERNEL = 0x200000  # PF_KTHREAD among the flags of a process (include/linux/sched.h)
 
 
 class Journal:
@@ -244,12 +245,12 @@ def sweep(run: str, name: str = KEPT) -> None:
 
 
 def _starting(name: str) -> bool:
-    """Whether a process runs and has begun within the last seconds."""
+    """Whether a process runs and has begun within the last seconds; a thread of the kernel, which never has an environment, is none."""
     with open("/proc/%s/stat" % name, "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     with open("/proc/uptime") as file:
         uptime = float(file.read().split()[0])
-    return fields[0] not in (b"Z", b"X") and uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK") < GRACE_S
+    return fields[0] not in (b"Z", b"X") and not int(fields[6]) & KERNEL and uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK") < GRACE_S
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:

@@ -32,9 +32,10 @@ def usable(folder: str, shared: bool) -> str:
     """Why `folder` cannot be used, or "". It is made if it is not there, for this account only; `shared`: anybody may have made it before us."""
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
-        if os.stat(folder).st_uid != os.getuid():
+        seen = os.lstat(folder) if shared else os.stat(folder)  # looked at once: what stands there may be exchanged between two looks
+        if seen.st_uid != os.getuid():
             return "belongs to another account"
-        if shared and (os.path.islink(folder) or os.stat(folder).st_mode & 0o077):
+        if shared and seen.st_mode & 0o077:  # a link has all of these
             return "may be written to by others"
         trial = os.path.join(folder, ".trial-%d" % os.getpid())
         os.close(os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -95,11 +96,11 @@ def look(given: str) -> dict[str, Any]:
         return found
     found["refused"] = []
     for place, folder in enumerate(candidates(given)):
-        path = os.path.realpath(folder)
         why = usable(folder, shared=place > 0)
         if why:
             found["refused"].append([folder, why])
             continue
+        path = os.path.realpath(folder)  # not before: what was looked at is then ours, and nobody else can put a link in its place
         disk = os.statvfs(path)
         found.update(folder=path, free=disk.f_bavail * disk.f_frsize, in_memory=kind(path) in IN_MEMORY)
         store = os.path.join(path, "store")
