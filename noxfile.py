@@ -68,6 +68,16 @@ def tests_lab(session: nox.Session) -> None:
     session.run("python", "-m", "tests.ssh_lab.namespace", *pytest, *where, *session.posargs)
 
 
+@nox.session(name="tests-vm")
+def tests_vm(session: nox.Session) -> None:
+    """Test boards over SSH on a machine with a real arm64 kernel, all emulated: real hwmon drivers, netem, reset (as tests-lab; see docs/lab.md)."""
+    _group(session, "test")
+    pytest = ("python", "-W", "error::ResourceWarning", "-m", "pytest", "-o", "norecursedirs=.*")
+    where = [] if any("tests/vm" in one for one in session.posargs) else ["tests/vm"]
+    session.run("python", "-m", "tests.vm.assets")  # out here, where there is a network
+    session.run("python", "-m", "tests.ssh_lab.namespace", *pytest, *where, *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and common mistakes (ruff)."""
@@ -109,7 +119,17 @@ def pictures(session: nox.Session) -> None:
 
 @nox.session
 def perf(session: nox.Session) -> None:
-    """Measure the instrument itself and rewrite docs/performance.md."""
+    """Measure the instrument itself, into docs/performance.md."""
     _group(session, "perf")
-    session.run("python", "-m", "pytest", "benchmarks", "--benchmark-only", "--benchmark-json=results/perf.json", *session.posargs)
+    pytest = ("python", "-m", "pytest", "benchmarks", "--ignore=benchmarks/test_boards.py")  # that one is perf-lab's
+    session.run(*pytest, "--benchmark-only", "--benchmark-json=results/perf.json", *session.posargs)
     session.run("python", "benchmarks/table.py", "results/perf.json", "docs/performance.md")
+
+
+@nox.session(name="perf-lab")
+def perf_lab(session: nox.Session) -> None:
+    """Measure the link, the agents and the sampler on boards made of namespaces, into docs/performance.md (needs what tests-lab needs)."""
+    _group(session, "perf")
+    pytest = ("python", "-m", "pytest", "benchmarks/test_boards.py", "--benchmark-only", "--benchmark-json=results/perf-lab.json")
+    session.run("python", "-m", "tests.ssh_lab.namespace", *pytest, *session.posargs)
+    session.run("python", "benchmarks/table.py", "results/perf-lab.json", "docs/performance.md")
