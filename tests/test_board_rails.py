@@ -136,7 +136,7 @@ def test_a_channel_that_is_switched_off_is_absent_and_says_so(
         patched.setattr(os, "pread", pread)
         sensors = sense("jetson", root)
     assert "VDD_CPU_GPU_CV" not in sites(sensors, "power")
-    assert "switched off in the device tree" in why(sensors)["VDD_CPU_GPU_CV"][0]
+    assert "is switched off (by its inN_enable" in why(sensors)["VDD_CPU_GPU_CV"][0]
 
 
 def test_a_rail_that_stops_answering_is_none_and_its_neighbours_are_not(plant: Callable[..., str], sense: Callable[..., Any]) -> None:

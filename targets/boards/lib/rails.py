@@ -67,7 +67,7 @@ def add_rails(panel: Panel, scopes: Mapping[str, str]) -> None:
             pair = panel.open(volts), panel.open(amperes)
         except OSError as error:
             off = error.errno == errno.ENODATA
-            reason = f"{place} is switched off in the device tree" if off else f"{panel.kernel_path(volts)}: {error.strerror}"
+            reason = f"{place} is switched off (by its inN_enable, or in the device tree)" if off else f"{panel.kernel_path(volts)}: {error.strerror}"
             panel.miss("power", site, reason, METER if off else f"see why: cat {panel.kernel_path(volts)} {panel.kernel_path(amperes)}")
             continue
         first = _watts(pair[0].text(), pair[1].text())
