@@ -95,7 +95,7 @@ def test_an_unknown_machine_says_what_it_showed_and_which_file_to_extend() -> No
     assert "nvidia,p3767-0099, nvidia,tegra234" in caught.value.what
     assert "soc_id 35" in caught.value.what
     assert "jetson.toml" in caught.value.fix
-    assert "--target host" in caught.value.fix
+    assert "socbench bench host" in caught.value.fix
 
 
 def test_a_pc_is_no_board(plant: Callable[..., str]) -> None:

@@ -24,10 +24,12 @@ def recognise(zoo: Zoo, target: str, board: dict[str, Any]) -> Module | None:
     if fit:
         name, module = fit
         what = f"this is a {module.title}, not a {target}: {shown}"
-        raise UsageError(what, f"--target {name}, also where the board is listed (socbench boards add NAME USER@HOST --target {name})")
+        raise UsageError(
+            what, f"say what it is: `socbench bench {name} ...`, or where it has a name `socbench boards add NAME USER@HOST --target {name}`"
+        )
     what = f"this is no machine that the target {target} knows: {shown}"
     own = zoo.target_files[target]
-    raise UsageError(what, f"if it is one, add what it shows under a [modules.ID] of {own}; its CPU can be measured as it is with --target host")
+    raise UsageError(what, f"if it is one, add what it shows under a [modules.ID] of {own}; its CPU can be measured as it is: socbench bench host")
 
 
 def _module(spec: Target, board: dict[str, Any]) -> Module | None:
