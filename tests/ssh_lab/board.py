@@ -181,13 +181,16 @@ class Board:
         return EMULATED if self.arch == "arm64" else STEPPED if self.steps else {}
 
     def processes(self) -> dict[int, str]:
-        """What runs on the board, init and sshd apart: process (as the lab numbers it) and command line."""
+        """What runs on the board, init and sshd apart: process (as the lab numbers it) and command line.
+
+        A process without a command line has given back its memory and is ending: nobody can tell any more whether it was sshd's.
+        """
         space, found = Path(f"/proc/{self.init}/ns/pid").readlink(), {}
         for path in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if path.name.isdecimal() and int(path.name) != self.init and (path / "ns/pid").readlink() == space and alive(int(path.name)):
                     words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                    if "sshd" not in words.split(" ")[0]:
+                    if words and "sshd" not in words.split(" ")[0]:
                         found[int(path.name)] = words
         return found
 

@@ -128,7 +128,7 @@ def test_boards_see_neither_each_other_s_processes_nor_files(lab: Lab, native: B
         assert native.files() - before == {"/var/tmp/mine"}
         native.run("rm /var/tmp/mine; kill $(pgrep sleep)")
         process.wait()
-    assert not native.processes()
+    until(lambda: not native.processes(), "all to end")
     assert native.files() == before
 
 
