@@ -1,4 +1,7 @@
-"""Boards over SSH: native boards of the lab on this machine, each with an sshd of its own. The boards' processors are this machine's own two.
+"""Boards over SSH: native boards of the lab on this machine, each with an sshd of its own.
+
+The boards' processors are this machine's own two; of several boards each gets a small share, the same alone and among others, for a real board
+brings its own.
 
 The sampler's processor time is read by the kernel's clock of that process, over a minute, once reading this machine's `/sys` and once that of a
 board whose `/sys` is the tree of a Jetson Orin NX: files on a disk, which are quicker to read than a chip behind I2C is.
@@ -42,6 +45,8 @@ AGAIN = 9
 MINUTE_S = 60.0
 PIECES = 6
 SESSION_S = 10
+SHARE = 0.15
+"""Of a core, for each of several boards: eight leave this machine 0.8 of its two, and one board is no quicker alone than one of eight."""
 HERTZ = 10.0
 RESTS = '''
 """A runtime half whose model takes 20 ms and no processor."""
@@ -309,6 +314,8 @@ def eight(lab: conftest.Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (pack / "targets/runtimes/rests.py").write_text(RESTS)
     (pack / "targets/resting.toml").write_text(TARGET)
     boards = [lab.board(f"b{number}", PLAIN) for number in range(1, 9)]
+    for board in boards:
+        board.processor(SHARE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCBENCH_BOARDS", str(folder / "boards.toml"))
         for board in boards:
@@ -317,7 +324,7 @@ def eight(lab: conftest.Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_eight_boards_take_the_time_of_one(benchmark: Any, tmp_path: Path, eight: tuple[list[Board], Path]) -> None:
-    """Two sessions a board, on a runtime that sleeps: the boards' other work, which here falls on this machine, is little and not nothing."""
+    """Two sessions a board, on a runtime that sleeps; what else a board does, it does with its own share of a core."""
     boards, pack = eight
     costs: dict[int, list[tuple[float, float, float]]] = {1: [], 8: []}
 
@@ -333,5 +340,5 @@ def test_eight_boards_take_the_time_of_one(benchmark: Any, tmp_path: Path, eight
     middle, low, high = benchmark.pedantic(lambda: paired_ratio(lambda: took(8), lambda: took(1), 3), rounds=1)
     (lasted, one, _), (_, workstation, theirs) = ([statistics.median(column) for column in zip(*costs[count], strict=True)] for count in (1, 8))
     cpu = f"processor time: command {workstation:.1f} s (for one {one:.1f} s), boards {theirs:.1f} s"
-    what = f"8 boards / one, each two sessions of {SESSION_S} s, all on 2 cores (one: {lasted:.1f} s; {cpu})"
+    what = f"8 boards / one, each two sessions of {SESSION_S} s, each board {SHARE:.0%} of a core (one: {lasted:.1f} s; {cpu})"
     benchmark.extra_info.update(what=what, value=middle, low=low, high=high, unit="ratio", bound=1.15)

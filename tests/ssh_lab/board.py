@@ -321,6 +321,15 @@ class Board:
         for path in self._cgroup("memory.swap.max"):
             path.write_text("0")
 
+    def processor(self, share: float) -> None:
+        """No more than such a share of one core for all that runs on the board."""
+        period_us = 100_000
+        quota = {"cpu.cfs_quota_us": f"{share * period_us:.0f}", "cpu.max": f"{share * period_us:.0f} {period_us}"}
+        files = [path for name in quota for path in self._cgroup(name)]
+        assert files, "this kernel offers no control group that limits processor time"
+        for path in files:
+            path.write_text(quota[path.name])
+
     def fill(self, leave: int = 0) -> None:
         """Leave so many bytes free on the disk."""
         with (self.disk / "filler").open("wb") as file:

@@ -35,11 +35,11 @@ MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xf
 
 
 def groups() -> list[Path]:
-    """Where control groups are made: hierarchies that can limit memory or freeze; of version 1 or 2, whichever this machine has."""
+    """Where control groups are made: hierarchies that can limit memory or processor time or freeze; of version 1 or 2, as this machine has them."""
     found = []
     for line in Path("/proc/mounts").read_text().splitlines():
         _, at, kind, options = line.split()[:4]
-        if kind == "cgroup2" or (kind == "cgroup" and {"memory", "freezer"} & set(options.split(","))):
+        if kind == "cgroup2" or (kind == "cgroup" and {"cpu", "memory", "freezer"} & set(options.split(","))):
             found.append(Path(at))
     return found
 
