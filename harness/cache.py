@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from harness.errors import ArtifactError
 
@@ -49,6 +50,25 @@ def lock(name: str) -> Iterator[None]:
     with (folder("locks") / name).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def take(path: Path, mark: str) -> TextIO:
+    """The lock file `path`, ours until it is closed, with `mark` in it to say so to others.
+
+    Raises BlockingIOError, whose `strerror` is the mark of the process that has it, and other OSErrors where it cannot be written.
+    """
+    with contextlib.ExitStack() as unless_taken:
+        file = unless_taken.enter_context(path.open("a+"))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise BlockingIOError(error.errno, file.read().strip() or "unknown") from None
+        file.truncate(0)
+        file.write(mark)
+        file.flush()
+        unless_taken.pop_all()
+        return file
 
 
 @contextlib.contextmanager

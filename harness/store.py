@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import gzip
 import os
 import tempfile
@@ -76,21 +75,13 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
-            handle = (self.folder / ".lock").open("a+")
+            handle = cache.take(self.folder / ".lock", str(os.getpid()))
+        except BlockingIOError as error:
+            what = f"{self.folder}: another socbench (process {error.strerror}) is writing there"
+            raise StoreError(what, "wait for it, or choose another folder with --results DIR") from None
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot be written: {error.strerror}", "choose another folder with --results DIR") from error
         with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                handle.seek(0)
-                holder = handle.read().strip() or "unknown"
-                raise StoreError(
-                    f"{self.folder}: another socbench (process {holder}) is writing there", "wait for it, or choose another folder with --results DIR"
-                ) from None
-            handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
             yield
 
     def add(self, record: RunRecord) -> Path:

@@ -15,11 +15,13 @@ import pytest
 from harness import cache
 from harness.measure.agent import load_half
 from harness.spec import Zoo
-from tests.board_trees import CPUS, KERNEL, PRIVATE, Tree, hwmon
+from tests import board_trees
+from tests.board_trees import CPUS, KERNEL, PRIVATE, Tree, hwmon, planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+write = board_trees.write
 FAMILIES = ("rockchip", "jetson", "qualcomm", "nxp", "ascend")
 OF = "sys/firmware/devicetree/base"
 DEVFREQ = "sys/class/devfreq"
@@ -259,19 +261,6 @@ BOARDS = {
 }
 
 
-def write(root: Path, tree: Tree) -> str:
-    """Write a tree's files; a content "-> X" is a link, one that starts with #! a program."""
-    for name, content in tree.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if content.startswith("-> "):
-            path.symlink_to(content[3:])
-        else:
-            path.write_text(content)
-            path.chmod(0o755 if content.startswith("#!") else 0o644)
-    return str(root)
-
-
 def contents(root: str) -> dict[str, bytes]:
     """Every file below `root`, to the byte."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(Path(root).rglob("*")) if path.is_file()}
@@ -280,13 +269,7 @@ def contents(root: str) -> dict[str, bytes]:
 @pytest.fixture
 def plant(tmp_path: Path) -> Callable[..., str]:
     """A function that writes a tree, with changes, and returns the root to look below."""
-
-    def planted(tree: Tree, **more: str) -> str:
-        root = tmp_path / f"root{len(list(tmp_path.glob('root*')))}"
-        root.mkdir()
-        return write(root, {**tree, **more})
-
-    return planted
+    return lambda tree, **more: planted(tmp_path, {**tree, **more})
 
 
 @pytest.fixture

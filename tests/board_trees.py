@@ -29,6 +29,26 @@ def load() -> Any:
 host = load()
 
 
+def write(root: Path, tree: Tree) -> str:
+    """Write a tree's files, each with its last line ended; a content "-> X" is a link, one that starts with #! a program."""
+    for name, content in tree.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content.startswith("-> "):
+            path.symlink_to(content[3:])
+        else:
+            path.write_text(content if content.endswith(("\n", "\0")) else content + "\n")
+            path.chmod(0o755 if content.startswith("#!") else 0o644)
+    return str(root)
+
+
+def planted(folder: Path, tree: Tree) -> str:
+    """Write a tree below a new folder of `folder`; the root to look below."""
+    root = folder / f"root{len(list(folder.glob('root*')))}"
+    root.mkdir()
+    return write(root, tree)
+
+
 def zone(at: str, name: str, energy_uj: int, range_uj: int = 262_143_328_850) -> Tree:
     folder = f"{POWERCAP}/intel-rapl{'' if at.startswith('-') else ':'}{at}"
     return {f"{folder}/name": name, f"{folder}/energy_uj": str(energy_uj), f"{folder}/max_energy_range_uj": str(range_uj)}
@@ -228,19 +248,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     monkeypatch.setattr(host, "Sensors", kept)
 
-    def written(tree: Tree, **more: str) -> str:
-        root = tmp_path / f"root{len(list(tmp_path.glob('root*')))}"
-        root.mkdir()
-        for name, content in {**tree, **more}.items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if content.startswith("-> "):
-                path.symlink_to(content[3:])
-            else:
-                path.write_text(content)
-        return str(root)
-
-    yield written
+    yield lambda tree, **more: planted(tmp_path, {**tree, **more})
     for sensors in opened:
         sensors.close()
 
@@ -260,3 +268,7 @@ def why(sensors: Any, kind: str = "power") -> dict[str, tuple[str, str]]:
 
 def without(tree: Tree, *parts: str) -> Tree:
     return {name: content for name, content in tree.items() if not any(part in name for part in parts)}
+
+
+def only(tree: Tree, *parts: str) -> Tree:
+    return {name: content for name, content in tree.items() if any(part in name for part in parts)}

@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.metrics import readings
 from harness.metrics.integral import Doubt, of_counter, of_samples, places, unseen, weights
 from harness.metrics.meters import every, needed_seconds, widest
 from harness.metrics.power import unit_jump
-from harness.quantity import Quantity
 from harness.record import Channel, RunRecord, Total
 from tests.power_curves import FAMILIES, score, trial
+from tests.readings import changed, figure, rewritten, value
 from tests.records import RAIL, RAPL, WALL, llama_record, make_record, make_state, offline_record
 
 ORIN = tuple(Channel(site, "power", "W", "rail") for site in ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"))
@@ -25,35 +24,12 @@ SUM = Total("module", [one.site for one in ORIN], "the vendor's tool adds these 
 TRIALS = 8
 
 
-def figure(record: RunRecord, metric: str, phase: str = "") -> Quantity:
-    """The one quantity, which must be there."""
-    return {(one.metric.id, one.phase): one.quantity for one in readings(record)}[metric, phase]
-
-
-def value(record: RunRecord, metric: str, phase: str = "") -> float:
-    """A value that must not be absent."""
-    found = figure(record, metric, phase)
-    assert found.value is not None, found.reason
-    return found.value
-
-
 def bounds(record: RunRecord, metric: str, phase: str = "") -> tuple[float, float]:
     """Low and high, which must be there."""
     found = figure(record, metric, phase)
     assert found.low is not None, found.reason
     assert found.high is not None
     return found.low, found.high
-
-
-def changed(record: RunRecord, **options: Any) -> RunRecord:
-    """The first telemetry of `record` with other fields."""
-    return msgspec.structs.replace(record, telemetry=[msgspec.structs.replace(record.telemetry[0], **options), *record.telemetry[1:]])
-
-
-def rewritten(record: RunRecord, change: Any) -> RunRecord:
-    """With the last column, the meter, put through `change(row number, value)`."""
-    rows = [[*row[:-1], change(i, row[-1])] for i, row in enumerate(record.telemetry[0].rows)]
-    return changed(record, rows=rows)
 
 
 # ---------------------------------------------------------------------------------------------------- truths that are known

@@ -10,11 +10,11 @@ import pytest
 from harness.decide.catalogue import Catalogue
 from harness.decide.measured import figures, soc_of
 from harness.decide.terms import Figure, Role
-from harness.metrics import readings
 from harness.quantity import Kind, Unit
 from harness.record import Setting
 from tests.facts import SHIPPED
 from tests.figures import chip
+from tests.readings import figure, value
 from tests.records import RAIL, failed_record, llama_record, make_record, offline_record, unsupported_record, whisper_record
 
 if TYPE_CHECKING:
@@ -32,12 +32,6 @@ def of(record: RunRecord, **links: str) -> dict[str, Figure]:
     return by_metric
 
 
-def read(record: RunRecord, metric: str, phase: str = "") -> float:
-    (one,) = [one.quantity.value for one in readings(record) if (one.metric.id, one.phase) == (metric, phase)]
-    assert one
-    return one
-
-
 # --- which reading becomes which figure ------------------------------------------------------------------------------------------------
 
 
@@ -45,7 +39,7 @@ def test_an_image_model_gives_its_median_latency_and_its_memory() -> None:
     record = make_record(**SHORT, module=BOARD)
     found = of(record)
     assert set(found) == {"latency", "peak_memory"}
-    assert found["latency"].value == read(record, "latency_p50", "infer") == pytest.approx(0.02, rel=0.05)
+    assert found["latency"].value == value(record, "latency_p50", "infer") == pytest.approx(0.02, rel=0.05)
     assert (found["latency"].unit, found["peak_memory"].unit) == (Unit.SECOND, Unit.BYTE)
     assert found["peak_memory"].value == 412_000_000
 
@@ -54,7 +48,7 @@ def test_a_speech_model_gives_its_real_time_factor_the_inverse_of_seconds_of_sou
     record = whisper_record(n=20)
     found = of(record)
     assert set(found) == {"realtime_factor", "peak_memory"}
-    assert found["realtime_factor"].value == pytest.approx(1 / read(record, "throughput"))
+    assert found["realtime_factor"].value == pytest.approx(1 / value(record, "throughput"))
     assert found["realtime_factor"].value == pytest.approx(0.25 / 30, rel=0.05), "30 s of sound in a quarter of a second"
     assert found["realtime_factor"].unit is Unit.ONE
 
@@ -63,16 +57,16 @@ def test_a_language_model_gives_decode_prefill_and_time_to_first_token() -> None
     record = llama_record(n=5)
     found = of(record)
     assert set(found) == {"decode", "prefill", "ttft", "peak_memory"}
-    assert found["decode"].value == read(record, "throughput", "decode") == pytest.approx(31 / (0.8 * 1.6), rel=0.2)
-    assert found["prefill"].value == read(record, "throughput", "prefill") == pytest.approx(64 / 0.32, rel=0.1)
-    assert found["ttft"].value == read(record, "ttft") == pytest.approx(0.32, rel=0.1)
+    assert found["decode"].value == value(record, "throughput", "decode") == pytest.approx(31 / (0.8 * 1.6), rel=0.2)
+    assert found["prefill"].value == value(record, "throughput", "prefill") == pytest.approx(64 / 0.32, rel=0.1)
+    assert found["ttft"].value == value(record, "ttft") == pytest.approx(0.32, rel=0.1)
     assert (found["decode"].unit, found["prefill"].unit, found["ttft"].unit) == (Unit.PER_SECOND, Unit.PER_SECOND, Unit.SECOND)
 
 
 def test_the_energy_of_an_item_is_a_figure_where_power_was_metered() -> None:
     record = make_record(n=700, warmup=2, pipeline=2, meters=(RAIL,), watts=12.0)
     found = of(record)
-    assert found["energy"].value == read(record, "energy_per_item") == pytest.approx(12.0 * 0.02, rel=0.05)
+    assert found["energy"].value == value(record, "energy_per_item") == pytest.approx(12.0 * 0.02, rel=0.05)
     assert found["energy"].unit is Unit.JOULE
 
 
@@ -96,10 +90,10 @@ def test_the_unit_that_computed_is_what_the_runtime_was_set_to() -> None:
 
 def test_the_doubt_is_that_of_another_board_and_of_the_measured_interval() -> None:
     record = make_record(**SHORT, spread=0.3)
-    (reading,) = [one for one in readings(record) if (one.metric.id, one.phase) == ("latency_p50", "infer")]
-    assert reading.quantity.low
-    assert reading.quantity.high
-    assert of(record)["latency"].sigma == pytest.approx(math.hypot(0.02, math.log(reading.quantity.high / reading.quantity.low) / (2 * 1.96)))
+    measured = figure(record, "latency_p50", "infer")
+    assert measured.low
+    assert measured.high
+    assert of(record)["latency"].sigma == pytest.approx(math.hypot(0.02, math.log(measured.high / measured.low) / (2 * 1.96)))
     assert of(record)["latency"].sigma > 0.05
     assert of(record)["peak_memory"].sigma == pytest.approx(0.02), "no interval is known"
 

@@ -19,8 +19,9 @@ from harness.metrics.energy import unwrapped
 from harness.metrics.fidelity import wilson
 from harness.metrics.latency import allowed, binomial_cdf, bounds, samples_needed
 from harness.metrics.spans import core, durations, item_seconds
-from harness.quantity import Kind, Quantity, Unit
+from harness.quantity import Kind, Unit
 from harness.record import Absent, Artifact, Channel, Comparison, Quality, RunRecord, Scope, Spans
+from tests.readings import changed, figure, reason, rewritten, value
 from tests.records import (
     LLAMA,
     RAIL,
@@ -35,19 +36,6 @@ from tests.records import (
 )
 
 NEVER_READ = Absent("power", "ina3221", "i2c is closed", "join the group i2c")
-
-
-def figure(record: RunRecord, metric: str, phase: str = "") -> Quantity:
-    """The one quantity, which must be there."""
-    found = {(one.metric.id, one.phase): one.quantity for one in readings(record)}
-    return found[metric, phase]
-
-
-def value(record: RunRecord, metric: str, phase: str = "") -> float:
-    """A value that must not be absent."""
-    quantity = figure(record, metric, phase)
-    assert quantity.value is not None, quantity.reason
-    return quantity.value
 
 
 def with_spans(*spans: Spans, **options: object) -> RunRecord:
@@ -352,9 +340,8 @@ def test_energy_is_missing_when_the_meter_does_not_cover_the_run() -> None:
     record = make_record(meters=(RAPL,))
     telemetry = record.telemetry[0]
     half = len(telemetry.t_ns) // 2
-    cut = msgspec.structs.replace(telemetry, t_ns=telemetry.t_ns[:half], rows=telemetry.rows[:half])
-    reason = figure(msgspec.structs.replace(record, telemetry=[cut]), "energy_per_item").reason
-    assert "good samples" in reason
+    cut = changed(record, t_ns=telemetry.t_ns[:half], rows=telemetry.rows[:half])
+    assert "good samples" in reason(cut, "energy_per_item")
 
 
 def test_failed_reads_are_forgiven_up_to_a_point() -> None:
@@ -364,10 +351,8 @@ def test_failed_reads_are_forgiven_up_to_a_point() -> None:
 
 def test_a_gap_in_the_power_samples_gives_no_energy() -> None:
     record = make_record(n=1500, meters=(RAIL,))
-    telemetry = record.telemetry[0]
-    rows = [[*row[:-1], None] if 100 <= i < 110 else row for i, row in enumerate(telemetry.rows)]
-    reason = figure(msgspec.structs.replace(record, telemetry=[msgspec.structs.replace(telemetry, rows=rows)]), "power").reason
-    assert "gave no sample for 1." in reason
+    gap = rewritten(record, lambda i, one: None if 100 <= i < 110 else one)
+    assert "gave no sample for 1." in reason(gap, "power")
 
 
 def test_a_meter_on_another_clock_is_shifted_and_refused_when_the_clocks_disagree() -> None:
@@ -382,9 +367,7 @@ def test_a_meter_on_another_clock_is_shifted_and_refused_when_the_clocks_disagre
 @pytest.mark.parametrize("meter", [RAPL, RAIL])
 def test_a_sensor_stuck_at_zero_is_not_zero_energy(meter: Channel) -> None:
     record = make_record(meters=(meter,), watts=0.0)
-    telemetry = record.telemetry[0]
-    rows: list[list[float | None]] = [[*row[:-1], 0.0] for row in telemetry.rows]
-    found = figure(msgspec.structs.replace(record, telemetry=[msgspec.structs.replace(telemetry, rows=rows)]), "energy_per_item")
+    found = figure(rewritten(record, lambda _i, _one: 0.0), "energy_per_item")
     assert found.value is None
 
 

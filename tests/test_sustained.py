@@ -14,8 +14,8 @@ from harness.metrics import readings
 from harness.metrics.knee import SHORTEST as KNEE_SHORTEST
 from harness.metrics.knee import Knee, find_knee
 from harness.metrics.sustained import SHORTEST, course
-from harness.quantity import Quantity
-from harness.record import Absent, Blocks, Channel, RunRecord, Setting, Spans, Telemetry
+from harness.record import Absent, Blocks, Channel, Setting, Spans, Telemetry
+from tests.readings import changed, figure, reason, value
 from tests.records import llama_record, make_record
 from tests.sustain_records import Shape, burst, course_of, durations, even, ramp, sawtooth, step, sustained_record
 
@@ -24,25 +24,6 @@ SUSTAINED = (
     "sustained_temperature",
 )  # fmt: skip
 TEN_S = 10_000_000_000
-
-
-def figure(record: RunRecord, metric: str, phase: str = "") -> Quantity:
-    """The one quantity, which must be there."""
-    return {(one.metric.id, one.phase): one.quantity for one in readings(record)}[metric, phase]
-
-
-def value(record: RunRecord, metric: str, phase: str = "") -> float:
-    """A value that must not be absent."""
-    quantity = figure(record, metric, phase)
-    assert quantity.value is not None, quantity.reason
-    return quantity.value
-
-
-def reason(record: RunRecord, metric: str, phase: str = "") -> str:
-    """Why a figure is absent."""
-    quantity = figure(record, metric, phase)
-    assert quantity.value is None
-    return quantity.reason
 
 
 def bend(minutes: float, shape: Shape, seed: int = 1, alike: float = 0.7) -> Knee | str:
@@ -118,7 +99,7 @@ def test_the_temperature_at_the_end_is_that_of_the_hottest_sensor_on_the_workers
     record = sustained_record(minutes=12)
     assert value(record, "sustained_temperature") == pytest.approx(85, abs=1.5)
     assert "soc-thermal" in figure(record, "sustained_temperature").evidence.note
-    early = msgspec.structs.replace(record, telemetry=[msgspec.structs.replace(record.telemetry[0], clock_offset_ns=10**15)])
+    early = changed(record, clock_offset_ns=10**15)
     assert reason(early, "sustained_temperature") == "no temperature was recorded in the last minute"
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from harness.checks import judge
 from harness.checks.sensors import finest
-from harness.metrics import metrics, readings
+from harness.metrics import metrics
 from harness.record import Channel, Problem, RunRecord
+from tests.readings import changed, reason, rewritten, value
 from tests.records import RAIL, RAPL, WALL, make_record, make_state
 
 if TYPE_CHECKING:
@@ -28,18 +29,6 @@ OVERCURRENT = Channel("oc3 instantaneous over-current", "throttle", "1", "module
 def problems(record: RunRecord) -> dict[str, Problem]:
     """Those of these checks, by code."""
     return {one.code: one for one in judge(record).problems if one.code in CODES}
-
-
-def changed(record: RunRecord, **options: Any) -> RunRecord:
-    return msgspec.structs.replace(record, telemetry=[msgspec.structs.replace(record.telemetry[0], **options)])
-
-
-def rewritten(record: RunRecord, change: Callable[[int, Any], Any], column: int = -1) -> RunRecord:
-    """With one column put through `change(row number, value)`."""
-    rows = [list(row) for row in record.telemetry[0].rows]
-    for i, row in enumerate(rows):
-        row[column] = change(i, row[column])
-    return changed(record, rows=rows)
 
 
 def metered(**options: Any) -> RunRecord:
@@ -197,6 +186,6 @@ def test_events_of_the_supply_are_counted_in_the_steady_stage_alone() -> None:
 
 
 def test_no_figure_comes_from_a_sensor_whose_unit_jumped() -> None:
-    found = {one.metric.id: one.quantity for one in readings(FAULTS["unit-jump"]())}
-    assert found["energy_per_item"].value is None
-    assert found["latency_min"].value is not None
+    record = FAULTS["unit-jump"]()
+    assert reason(record, "energy_per_item")
+    assert value(record, "latency_min", "infer")

@@ -97,10 +97,10 @@ def prepare() -> Assets:
         raise SystemExit(f"error: {why}")
     versions = [f"{name}=={importlib.metadata.version(name)}" for name in WHEELS]
     with cache.lock("lab"), ThreadPoolExecutor() as pool:
-        tools = pool.submit(_made, "tools", list(TOOLS), _tools)
-        roots = pool.submit(_made, "roots", [SUITE, BOARD], lambda work: _roots(work, _of(tools.result())))
-        wheels = _made("wheels", [PYTHON, *versions], lambda work: _wheels(work, versions, roots))
-        clock = _made("clock", [CLOCK.read_text(encoding="utf-8")], _clock)
+        tools = pool.submit(made, "tools", list(TOOLS), _tools)
+        roots = pool.submit(made, "roots", [SUITE, BOARD], lambda work: _roots(work, _of(tools.result())))
+        wheels = made("wheels", [PYTHON, *versions], lambda work: _wheels(work, versions, roots))
+        clock = made("clock", [CLOCK.read_text(encoding="utf-8")], _clock)
         return Assets(tools.result(), roots.result(), wheels, clock / "clock.so")
 
 
@@ -109,7 +109,7 @@ def _of(tools: Path) -> Assets:
     return Assets(tools, Path(), Path(), Path())
 
 
-def _made(name: str, of: list[str], make: Callable[[Path], None]) -> Path:
+def made(name: str, of: list[str], make: Callable[[Path], None]) -> Path:
     """The folder of the cache that holds what `make` makes of `of`."""
     key = hashlib.sha256("\n".join([RECIPE, *of]).encode()).hexdigest()[:12]
     final = cache.root() / "lab" / f"{name}-{key}"
@@ -120,7 +120,7 @@ def _made(name: str, of: list[str], make: Callable[[Path], None]) -> Path:
     return final
 
 
-def _do(*words: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+def do(*words: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     """Run a program to its good end; what it printed."""
     done = subprocess.run([*map(str, words)], cwd=cwd, env={**os.environ, **(env or {})}, text=True, capture_output=True, check=False)
     if done.returncode:
@@ -130,46 +130,47 @@ def _do(*words: str | Path, cwd: Path | None = None, env: dict[str, str] | None 
 
 
 def _tools(work: Path) -> None:
-    _do("apt-get", "update", "-q", *RETRY)
+    do("apt-get", "update", "-q", *RETRY)
     debs = work / "debs"
     debs.mkdir()
-    _do("apt-get", "download", "-q", *RETRY, "-o", "APT::Sandbox::User=root", *TOOLS, cwd=debs)
+    do("apt-get", "download", "-q", *RETRY, "-o", "APT::Sandbox::User=root", *TOOLS, cwd=debs)
     for deb in sorted(debs.iterdir()):
-        _do("dpkg-deb", "--extract", deb, work)
+        do("dpkg-deb", "--extract", deb, work)
     shutil.rmtree(debs)
     for emulator in (work / "usr/bin").glob("qemu-*"):  # a quarter of a gigabyte, of which one is used
         if emulator.name != "qemu-aarch64-static":
             emulator.unlink()
     for program in ("usr/sbin/sshd", "usr/sbin/nft"):
-        found = _do("ldd", work / program, env={"LD_LIBRARY_PATH": _of(work).libraries})
+        found = do("ldd", work / program, env={"LD_LIBRARY_PATH": _of(work).libraries})
         if "not found" in found:
             raise SystemExit(f"error: {program} lacks a library\n{found}  fix: add its package to TOOLS in {__file__}")
 
 
 def _clock(work: Path) -> None:
-    _do("gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-nostdlib", "-o", work / "clock.so", CLOCK)  # bound to no version of the C library
+    do("gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-nostdlib", "-o", work / "clock.so", CLOCK)  # bound to no version of the C library
 
 
 def _archive() -> str:
     """Where this machine gets Debian from."""
     form = "$(CREATED_BY) $(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)"
-    for line in _do("apt-get", "indextargets", "--format", form).splitlines():
+    for line in do("apt-get", "indextargets", "--format", form).splitlines():
         match line.split():
             case ["Packages", "Debian", "main", codename, uri] if "-" not in codename:
                 return uri
     raise SystemExit("error: no Debian archive in /etc/apt\n  fix: add one to /etc/apt/sources.list")
 
 
-def _roots(work: Path, assets: Assets) -> None:
+def unpack(assets: Assets, root: Path, arch: str, packages: str, *more: str) -> None:
+    """Packages, and all that they depend on, unpacked into a root; `more` options of mmdebstrap."""
     source = f"deb [signed-by={KEYRING}] {_archive()} {SUITE} main"
+    options = ["--quiet", "--mode=root", "--variant=extract", f"--architectures={arch}", f"--include={packages}", '--aptopt=Acquire::Retries "3"']
+    options += [f"--hook-dir={assets.tools / 'usr/share/mmdebstrap/hooks/merged-usr'}", *more]
+    do(*assets.tool("mmdebstrap"), *options, SUITE, root, source)
 
-    def unpack(arch: str) -> None:
-        options = ["--quiet", "--mode=root", "--variant=extract", f"--architectures={arch}", f"--include={BOARD}"]
-        options += ['--aptopt=Acquire::Retries "3"', f"--hook-dir={assets.tools / 'usr/share/mmdebstrap/hooks/merged-usr'}"]
-        _do(*assets.tool("mmdebstrap"), *options, SUITE, work / arch, source)
 
+def _roots(work: Path, assets: Assets) -> None:
     with ThreadPoolExecutor() as pool:
-        list(pool.map(unpack, ARCHES))
+        list(pool.map(lambda arch: unpack(assets, work / arch, arch, BOARD), ARCHES))
     for arch in ARCHES:
         _compile(work / "amd64", work / arch / f"usr/lib/python{PYTHON}", work / arch)
 
@@ -180,7 +181,7 @@ def _wheels(work: Path, versions: list[str], roots: Future[Path]) -> None:
     def install(arch: str) -> None:
         platforms = [f"--platform=manylinux_2_{minor}_{ARCHES[arch]}" for minor in (34, 28, 27, 17)] + [f"--platform=manylinux2014_{ARCHES[arch]}"]
         options = ["--quiet", "--no-compile", "--only-binary=:all:", f"--python-version={PYTHON}", "--implementation=cp"]
-        _do(sys.executable, "-m", "pip", "install", *options, *platforms, "--target", targets[arch], *versions)
+        do(sys.executable, "-m", "pip", "install", *options, *platforms, "--target", targets[arch], *versions)
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(install, ARCHES))
@@ -193,7 +194,7 @@ def _compile(amd64: Path, folder: Path, root: Path) -> None:
     loader = amd64 / "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
     python: list[str | Path] = [loader, "--library-path", amd64 / "usr/lib/x86_64-linux-gnu", amd64 / f"usr/bin/python{PYTHON}"]
     options: list[str | Path] = ["-q", "-s", root, "-p", "/", "--invalidation-mode", "unchecked-hash"]
-    _do(*python, "-S", "-m", "compileall", *options, folder, env={"PYTHONHOME": str(amd64 / "usr")})
+    do(*python, "-S", "-m", "compileall", *options, folder, env={"PYTHONHOME": str(amd64 / "usr")})
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.board_trees import Tree, write
 from tests.lab import alive, until
 from tests.ssh_lab import kernel
 from tests.ssh_lab.namespace import LAB, groups
-from tests.ssh_lab.trees import Tree, plant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ class Board:
         self.process: subprocess.Popen[bytes] | None = None
         for folder in (self.root, self.disk, self.own / "run", self.tree / "sys"):
             folder.mkdir(parents=True)
-        plant(tree, self.tree)
+        write(self.tree, tree)
         self.step_clock(0)
         (self.own / "run/clock.so").write_bytes(assets.clock.read_bytes())
         (self.own / "authorized_keys").write_text((LAB / "home/.ssh/id_ed25519.pub").read_text())  # read by sshd as the user who logs in

@@ -18,8 +18,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Self
 
+from tests.board_trees import Tree
 from tests.ssh_lab import kernel
-from tests.ssh_lab.trees import Tree
 
 Value = Callable[[], str]
 

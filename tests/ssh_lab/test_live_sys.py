@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.board_trees import write
 from tests.ssh_lab.fuse import LiveSys
-from tests.ssh_lab.trees import INA3221, ORIN_NX, plant
+from tests.ssh_lab.trees import INA3221, ORIN_NX
 
 POWER = f"{INA3221.removeprefix('sys/')}/curr1_input"
 
@@ -28,7 +29,7 @@ def names(root: Path) -> dict[str, str]:
 
 
 def test_it_lists_and_reads_as_the_tree_of_plain_files_does(live: LiveSys, tmp_path: Path) -> None:
-    plant(ORIN_NX, tmp_path / "plain")
+    write(tmp_path / "plain", ORIN_NX)
     assert names(live.at) == names(tmp_path / "plain/sys")
     for path in (tmp_path / "plain/sys").rglob("*"):
         if path.is_file():

@@ -92,20 +92,12 @@ def prepare() -> Assets:
     """The assets, from the cache or made now. Raises SystemExit, which says what failed, where a package cannot be had."""
     shared = lab.prepare()
     with cache.lock("lab"), ThreadPoolExecutor() as pool:
-        emulator = pool.submit(lab._made, "emulator", [lab.SUITE, EMULATOR], lambda work: _unpack(shared, work, "amd64", EMULATOR))
+        emulator = pool.submit(lab.made, "emulator", [lab.SUITE, EMULATOR], lambda work: lab.unpack(shared, work, "amd64", EMULATOR))
         made_of = [lab.SUITE, GUEST, COMPILER, FETCH, *START, *LATER, *SOURCES]
-        guest = lab._made("guest", made_of, lambda work: _guest(shared, work))
+        guest = lab.made("guest", made_of, lambda work: _guest(shared, work))
         layers = [shared.roots / "arm64", shared.wheels / "arm64", guest / "root"]
-        disk = lab._made("disk", [*map(str, layers), *ETC.values()], lambda work: _disk(work, layers, emulator.result()))
+        disk = lab.made("disk", [*map(str, layers), *ETC.values()], lambda work: _disk(work, layers, emulator.result()))
         return Assets(emulator.result(), guest, disk / "disk.img")
-
-
-def _unpack(shared: lab.Assets, root: Path, arch: str, packages: str, *more: str) -> None:
-    """Packages, and all that they depend on, unpacked into a root."""
-    source = f"deb [signed-by={lab.KEYRING}] {lab._archive()} {lab.SUITE} main"
-    options = ["--quiet", "--mode=root", "--variant=extract", f"--architectures={arch}", f"--include={packages}", '--aptopt=Acquire::Retries "3"']
-    options += [f"--hook-dir={shared.tools / 'usr/share/mmdebstrap/hooks/merged-usr'}", *more]
-    lab._do(*shared.tool("mmdebstrap"), *options, lab.SUITE, root, source)
 
 
 def _guest(shared: lab.Assets, work: Path) -> None:
@@ -113,8 +105,8 @@ def _guest(shared: lab.Assets, work: Path) -> None:
     root, builder, fetch = work / "root", work / "builder", work / "fetch"
     fetch.write_text(FETCH)
     with ThreadPoolExecutor() as pool:
-        compiler = pool.submit(_unpack, shared, builder, "amd64", COMPILER)
-        _unpack(shared, root, "arm64", GUEST, f'--extract-hook=sh {fetch} "$1"')
+        compiler = pool.submit(lab.unpack, shared, builder, "amd64", COMPILER)
+        lab.unpack(shared, root, "arm64", GUEST, f'--extract-hook=sh {fetch} "$1"')
         compiler.result()
     [kernel] = (root / "boot").glob("vmlinuz-*")
     built = _drivers(builder, root / "debs", kernel.name.removeprefix("vmlinuz-"))
@@ -138,7 +130,7 @@ def _guest(shared: lab.Assets, work: Path) -> None:
 def _drivers(builder: Path, debs: Path, release: str) -> dict[str, Path]:
     """Compile SOURCES for a kernel; the modules by name."""
     for deb in debs.glob("linux-headers-*.deb"):
-        lab._do("dpkg-deb", "--extract", deb, debs / "headers")
+        lab.do("dpkg-deb", "--extract", deb, debs / "headers")
     shutil.copytree(debs / "headers/usr/src", builder / "usr/src", symlinks=True, dirs_exist_ok=True)
     [source] = debs.glob("linux-source-*.deb")
     top = source.name.partition("_")[0]
@@ -148,13 +140,13 @@ def _drivers(builder: Path, debs: Path, release: str) -> dict[str, Path]:
     # the last tar ends when it has found all names, which breaks the pipe for the others: its exit code is the one that counts
     unpack = f"dpkg-deb --fsys-tarfile {source} | tar -xO ./usr/src/{top}.tar.xz | chroot {builder} /usr/bin/tar -xJ -C /drivers"
     unpack += f" --strip-components=3 --occurrence=1 {names}"
-    lab._do("sh", "-c", unpack)
+    lab.do("sh", "-c", unpack)
     modules = [Path(path).stem for path in SOURCES]
     (folder / "Kbuild").write_text(f"obj-m := {' '.join(f'{one}.o' for one in modules)}\n")
     (builder / "usr/bin/awk").symlink_to("mawk")
     tools = ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-", "CC=aarch64-linux-gnu-gcc-12"]
     words = ["make", "-j2", "-C", f"/usr/src/linux-headers-{release}", "M=/drivers", *tools, "modules"]
-    lab._do("chroot", builder, "/usr/bin/env", "-i", "PATH=/usr/bin:/usr/sbin", *words)
+    lab.do("chroot", builder, "/usr/bin/env", "-i", "PATH=/usr/bin:/usr/sbin", *words)
     return {one: folder / f"{one}.ko" for one in modules}
 
 
@@ -172,7 +164,7 @@ def _disk(work: Path, layers: list[Path], tools: Path) -> None:
     """An ext4 image of the layers, one over the other; no mount is needed for it."""
     root = work / "root"
     for layer in layers:
-        lab._do("cp", "--archive", "--link", "--force", f"{layer}/.", root)
+        lab.do("cp", "--archive", "--link", "--force", f"{layer}/.", root)
     for name, content in ETC.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).unlink(missing_ok=True)  # it may be a link to the layer's own
@@ -180,7 +172,7 @@ def _disk(work: Path, layers: list[Path], tools: Path) -> None:
     (root / "etc/up").chmod(0o755)
     for name in ("proc", "sys", "dev", "run", "tmp", "root/.ssh"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    lab._do(*_words(tools, "usr/sbin/mke2fs"), "-q", "-t", "ext4", "-m", "0", "-d", root, work / "disk.img", "1G")
+    lab.do(*_words(tools, "usr/sbin/mke2fs"), "-q", "-t", "ext4", "-m", "0", "-d", root, work / "disk.img", "1G")
     shutil.rmtree(root)
 
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.graph import Built, Graph, check_request, count_ops, count_parameters, count_weight_bytes
+from harness.measure.graph import Built, Graph, check_request, single
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,14 +36,7 @@ def build(form: str, out: Path, weights: Weights, options: Mapping[str, Any]) ->
     g.output(g.node("Gemm", x, last, g.weight("last.bias", weights.get("last.bias", (CLASSES,))), name="logits", transB=1), ["batch", CLASSES])
     model = g.save(out / "model.onnx")
     _break(str(options.get("broken", "")))
-    return Built(
-        files={"model": "model.onnx"},
-        parameters=count_parameters(model),
-        ops={"infer": count_ops(model, {"batch": 1})},
-        weights=weights.source,
-        weights_note=weights.note,
-        weight_bytes={"infer": count_weight_bytes(model)},
-    )
+    return single(model, weights)
 
 
 def _break(how: str) -> None:
