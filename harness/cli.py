@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from harness import __version__
+from harness import __version__, console
 from harness.errors import SocbenchError
 
 COMMANDS = ("list", "bench", "attach", "boards", "select", "explain", "report", "evidence", "zoo", "doctor", "restore", "schema")
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         prog="socbench",
         description="Measure edge-AI workloads on Linux SoCs, and keep trusting the numbers.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     top.add_argument("--version", action="version", version=f"socbench {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)

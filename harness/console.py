@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import json
+import re
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
@@ -14,6 +18,24 @@ if TYPE_CHECKING:
 
 BAR = 20
 """Columns of a progress bar."""
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal: paragraphs are filled, and the remark of an example that is too long for its line goes below it."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled: list[str] = []
+        for shown, lines in itertools.groupby(text.splitlines(), lambda line: line[:1] in {" ", ""}):
+            if not shown:
+                filled += textwrap.wrap(" ".join(lines), width, break_on_hyphens=False)
+                continue
+            for line in lines:
+                example = re.fullmatch(r"( *\S.*?)  +(\S.*)", line)
+                if len(line) <= width or not example:
+                    filled.append(line)
+                else:
+                    filled += [example[1], *textwrap.wrap(example[2], width, initial_indent=" " * 8, subsequent_indent=" " * 8)]
+        return "\n".join(indent + line for line in filled)
 
 
 def say(text: str) -> None:

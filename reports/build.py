@@ -71,7 +71,7 @@ def build(records: Sequence[RunRecord], out: Path, *, links: Mapping[str, str], 
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise StoreError(f"{out}: {error.strerror}", "name a folder that can be written with --out") from error
+        raise StoreError(f"{out}: {error.strerror}", "name a file in a folder that can be written with --output") from error
 
 
 def render(report: Report | None, market: Market | None = None) -> str:
@@ -126,7 +126,7 @@ def document_of(market: Market) -> dict[str, Any]:
     from reports.payload import payload
 
     answers = [(market.scenarios[one.scenario], one) for one in market.decisions]
-    return payload(answers, market.socs.values(), market.figures, market.facts, market.source_of, market.cells.values(), market.commands)
+    return payload(answers, market.socs.values(), market.figures, market.facts, market.source_of, market.cells.values(), market.how)
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.decide.claims import ledger
+from harness.decide.learn import Learn
 from harness.decide.market import folders as shipped
 from harness.decide.scenario import get, known
 from harness.decide.sources import licence, read
@@ -43,7 +44,7 @@ def gather(evidence: Evidence, records: Sequence[RunRecord] = (), folders: Seque
         quality=evidence.evidence.estimates.quality if evidence.evidence.estimates else {},
         counts=_counts(evidence, read(shipped(folders))),
         kinds=Counter(cell.evidence.kind.value for one in decisions for cell in _asked(one)),
-        commands={name: f"nox -s bench-host -- --workload {name}" for name in ALWAYS},
+        how=Learn(evidence.catalogue, evidence.hosts).how,
         sources={},
         folders=tuple(str(one) for one in folders),
         version=__version__,

@@ -14,7 +14,7 @@ _ENDS = re.compile(r"</(?:t[dhr]|li|d[dt])>(?=\s*<(?:t[dhr]|li|d[dt]|/t[rh]|/tbo
 """End tags that HTML lets one leave out."""
 _PAIR = re.compile(r'<span class="l" lang="en">([^<]*)</span><span class="l" lang="zh">([^<]*)</span>')
 _ATTRIBUTE = re.compile(r' data-en="([^"]*)" data-zh="([^"]*)" data-into="([\w -]+)"')
-_DRAWING = re.compile(r'<svg viewBox="[\d. ]+" aria-hidden="true" focusable="false">.*?</svg>', re.DOTALL)
+_DRAWING = re.compile(r'<svg class="[a-z]*" viewBox="[\d. ]+" aria-hidden="true" focusable="false">.*?</svg>', re.DOTALL)
 _STYLE = re.compile(r' style="([^"<>{}]*)"')
 _ONLY = re.compile(r'<(th|td|dt|dd|h[1-4]|b|summary|button|span)((?: (?!data-[wv])[\w-]+="[^"<>]*")*)><span( data-w="\d+">[^<]*)</span>(?=</\1>)')
 """An element that holds nothing but one word of the list: it can carry the number itself."""

@@ -6,7 +6,7 @@ Nothing here reads a file or computes a figure; `Market` is filled by what reads
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from harness.decide.terms import Cell, Decision, Figure, Source
 if TYPE_CHECKING:
     from harness.decide.claims import Claim
     from harness.decide.estimate import Quality
+    from harness.decide.learn import How
     from harness.decide.scenario import Scenario
 
 
@@ -48,8 +49,8 @@ class Market:
     counts: tuple[EvidenceCount, ...] = ()
     kinds: Mapping[str, int] = field(default_factory=dict)
     """Kind of evidence -> how many cells of the scenarios rest on it"""
-    commands: Mapping[str, str] = field(default_factory=dict)
-    """Workload -> the command that would measure it"""
+    how: Callable[[Cell], How] | None = None
+    """What would answer the question of a cell"""
     sources: Mapping[str, Source] = field(default_factory=dict)
     """Id of a figure or fact -> its source, where it is known better than the figure or fact itself says"""
     folders: tuple[str, ...] = ()

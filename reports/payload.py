@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from harness.decide.answer import answer
 from harness.decide.catalogue import Fact
 from harness.decide.decision.weigh import variable_of
+from harness.decide.learn import How
 from harness.decide.scenario import Scenario
 from harness.decide.scenario.sheet import Criterion, Limit
 from harness.decide.shown import value_text
@@ -56,14 +57,14 @@ def payload(  # noqa: PLR0913, PLR0917 - one argument a table
     facts: Mapping[str, Fact],
     source_of: Callable[[str], Source],
     cells: Iterable[Cell] = (),
-    commands: Mapping[str, str] | None = None,
+    how: Callable[[Cell], How] | None = None,
 ) -> dict[str, Any]:
     """The document of the page.
 
     `answers` in the order of display. `source_of` gives the source of a figure or fact by its id. `cells`: further ones, for the drawer of other
-    pages and for limits that a reader adds (price, power, ...). `commands`: workload -> the command that would measure it.
+    pages and for limits that a reader adds (price, power, ...). `how`: what would answer the question of a cell.
     """
-    made = _Payload(list(socs), figures, facts, source_of)
+    made = _Payload(list(socs), figures, facts, source_of, how)
     scenarios = [made.scenario(scenario, decision) for scenario, decision in answers]
     for cell in cells:
         made.cell(cell)
@@ -83,7 +84,7 @@ def payload(  # noqa: PLR0913, PLR0917 - one argument a table
         "sources": made.sources.rows,
         "notes": made.notes.rows,
         "texts": made.texts.rows,
-        "commands": dict(commands or {}),
+        "hows": made.hows.rows,
         "words": {
             language: {key.removeprefix(OURS): texts[language] for key, texts in catalogue().items() if key.startswith(OURS)}
             for language in LANGUAGES
@@ -127,13 +128,21 @@ class _Table:
 class _Payload:
     """The tables while they are filled."""
 
-    def __init__(self, socs: list[Part], figures: Mapping[str, Figure], facts: Mapping[str, Fact], source_of: Callable[[str], Source]) -> None:
+    def __init__(
+        self,
+        socs: list[Part],
+        figures: Mapping[str, Figure],
+        facts: Mapping[str, Fact],
+        source_of: Callable[[str], Source],
+        how: Callable[[Cell], How] | None,
+    ) -> None:
         self.socs = socs
         self._soc = {one.id: place for place, one in enumerate(socs)}
+        self._name = {one.id: one.name for one in socs}
         self._named = {one.name.casefold(): place for place, one in enumerate(socs)} | self._soc
-        self._figures, self._facts, self._source_of = figures, facts, source_of
+        self._figures, self._facts, self._source_of, self._how = figures, facts, source_of, how
         self.cells, self.options, self.figures, self.sources, self.notes = _Table(), _Table(), _Table(), _Table(), _Table()
-        self.texts = _Table()
+        self.texts, self.hows = _Table(), _Table()
 
     # ------------------------------------------------------------------------------------------------ evidence
 
@@ -165,7 +174,16 @@ class _Payload:
             q=_number(cell.ratio),
             e=cell.evidence.source if not cell.figures else None,
             t=self.text(cell.evidence.note),
+            h=self.how(cell, self._how(cell)) if self._how else None,
         )
+
+    def how(self, cell: Cell, how: How) -> int:
+        """Place of what would answer a question: its command, and the sentences about it. The page puts in the SoC, and the workload last."""
+        command, said = how.command.removesuffix(cell.workload), []
+        for one in how.said:
+            values = {name: value for name, value in one.values.items() if name not in ("soc", "workload")}
+            said.append([one.key.removeprefix(OURS), *([values] if values else [])])
+        return self.hows.place(json.dumps([command, said]), lambda: _lean(c=command, n=said))
 
     def option(self, option: Option) -> int:
         """Place of a way of running a workload."""
@@ -284,12 +302,13 @@ class _Payload:
         return [finding.state, _share(finding.probability), self.cell(finding.cell), self.note(finding.why)]
 
     def _advice(self, advice: Advice, decision: Decision) -> dict[str, Any]:
+        how = Note(advice.how.key, {**advice.how.values, "soc": self._name[advice.soc]})
         entry = next(one for one in decision.entries if one.soc == advice.soc)
         key = key_of(advice.metric, advice.workload)
         cells = [*(one.cell for one in entry.findings if one.limit == key), *(one.cell for one in entry.parts if one.criterion == key)]
         return _lean(
             s=self._soc[advice.soc], m=advice.metric, w=advice.workload, g=_number(advice.gain), f=_share(advice.flip),
-            lim=1 if advice.limit else None, c=self.cell(cells[0]) if cells else None, how=self.note(advice.how),
+            lim=1 if advice.limit else None, c=self.cell(cells[0]) if cells else None, how=self.note(how),
         )  # fmt: skip
 
 

@@ -1,34 +1,32 @@
 """Plots as SVG that lives inside HTML: text stays text, colours follow the page's theme, equal data give equal bytes.
 
-matplotlib draws with stand-in colours; afterwards they become CSS variables, and everything that would clash with other
-plots of the page (ids, styles, metadata) is taken out. Nothing drawn here needs an id: there are no clips and no markers.
+Each is drawn twice, for a page and for a phone: shrunk to a phone, the letters of the first could not be read. A timeline would make the file too
+long that way, and is scrolled there. Nothing drawn here needs an id: there are no clips and no markers.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from harness.quantity import significant
-from reports.shapes import Band, Panel, Percentile, Plot, Sensor, Track, Wire
+from reports.plot_shapes import Band, Panel, Percentile, Plot, Sensor, Track, Wire
+from reports.svg import INK, LINE, MUTED, SERIES, SHADE, embedded
 from reports.words import colour_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 7.6
-"""Inches, of which the drawing has 72 units each; the page scales it."""
+WIDTHS = {"broad": 7.6, "narrow": 4.0}
+"""Inches, of which a drawing has 72 units each; the page scales it, and shows the one that has room."""
 LEFT, RIGHT = 0.62, 0.16
-EDGE = -LEFT / (WIDTH - LEFT - RIGHT)
-"""The left edge of the drawing as a share of a strip's width."""
-INK, MUTED, LINE, SHADE = "#010101", "#020202", "#030303", "#040404"
-SERIES = ("#050505", "#060606", "#070707", "#080808", "#090909", "#0a0a0a", "#0b0b0b")
-_VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", SHADE: "--shade"} | {one: f"--c{at + 1}" for at, one in enumerate(SERIES)}
+LETTER, SMALL_LETTER = 0.0625, 0.072
+"""Inches that a letter of a title takes, and at most one of a small text."""
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "socbench",
@@ -56,81 +54,26 @@ def style() -> Iterator[None]:
 
 
 def draw(plot: Plot) -> str:
-    """`plot` as an `<svg>` element. Names in it are escaped by matplotlib's writer."""
+    """`plot` as `<svg>` elements, one a width: a timeline only as a broad one. Names in them are escaped by matplotlib's writer."""
+    return "".join(_drawn(plot, name) for name in WIDTHS if name == "broad" or plot.kind != "timeline")
+
+
+def _drawn(plot: Plot, name: str) -> str:
     with style():
-        figure = {"distribution": _distribution, "timeline": _timeline, "sustain": _sustain}[plot.kind](plot)
+        figure = {"distribution": _distribution, "timeline": _timeline, "sustain": _sustain}[plot.kind](plot, WIDTHS[name])
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return embedded(out.getvalue())
-
-
-# ---------------------------------------------------------------------------------------------------- to HTML
-
-
-def embedded(svg: str) -> str:
-    """A matplotlib file as an element of an HTML page."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    box = re.search(r'viewBox="([\d. ]+)"', svg)
-    body = svg[svg.index(">") + 1 :]
-    body = re.sub(r"<defs>.*?</defs>|<defs/>", "", body, flags=re.DOTALL)
-    body = re.sub(r'<(g|path) id="[^"<>]*"', r"<\1", body)
-    body = re.sub(r' transform="rotate\(-?0 [^"<>]*"', "", body)
-    body = re.sub(r'(<(?:path|text|g)\b[^<>]*?) style="([^"<>]*)"', lambda found: f'{found[1]} style="{_themed(found[2])}"', body)
-    body = re.sub(r' (d|transform|x|y)="([^"<>]*)"', lambda found: f' {found[1]}="{_rounded(found[2])}"', body)
-    body = re.sub(r"<g>(<path [^<>]*/>)</g>", r"\1", re.sub(r">\s+<", "><", body))
-    return f'<svg viewBox="{box[1] if box else "0 0 547 300"}" aria-hidden="true" focusable="false">{body.rstrip()}'
-
-
-def _themed(css: str) -> str:
-    for colour, variable in _VARIABLES.items():
-        css = css.replace(colour, f"var({variable})")
-    return re.sub(r"font: ([\d.]+px) [^;]*", r"font-size: \1", css)
-
-
-def _rounded(numbers: str) -> str:
-    """Coordinates to a tenth of a point; a point, drawn as a line of no length, is written shorter."""
-    short = re.sub(r"-?\d+\.\d+(?:e-?\d+)?", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), numbers)
-    short = re.sub(r"\s+", " ", short).strip()
-    short = re.sub(r"M ([-\d.]+ [-\d.]+) L \1(?= |$)", r"M\1h0", short)
-    return _relative(short) if short.startswith("M") else short
-
-
-_STEP = re.compile(r" ?([ML]) ?(-?[\d.]+) (-?[\d.]+)(h0)?| ?([zZ])")
-
-
-def _relative(path: str) -> str:
-    """A path of lines with each place relative to the one before, in tenths that add up without an error; another path as it is."""
-    steps = list(_STEP.finditer(path))
-    if "".join(one[0] for one in steps) != path:
-        return path
-    found: list[str] = []
-    at = start = (0, 0)
-    for one in steps:
-        if one[5]:
-            found.append("z")
-            at = start
-            continue
-        place = round(float(one[2]) * 10), round(float(one[3]) * 10)
-        over, down = (_tenths(new - old) for new, old in zip(place, at, strict=True))
-        found.append(f"{one[1].lower()}{over}{'' if down.startswith('-') else ' '}{down}{one[4] or ''}")
-        at, start = place, place if one[1] == "M" else start
-    return "".join(found)
-
-
-def _tenths(number: int) -> str:
-    """1.5, -.5, 12: as short as a path takes it."""
-    return f"{number / 10:.1f}".removesuffix(".0").replace("0.", ".", 1) if abs(number) < 10 else f"{number / 10:.1f}".removesuffix(".0")
+    return embedded(out.getvalue(), name)
 
 
 # ---------------------------------------------------------------------------------------------------- parts
 
 
-def _figure(height: float) -> Figure:
+def _figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), frameon=False)
+    figure = Figure(figsize=(width, height), frameon=False)
     FigureCanvasSVG(figure)
     return figure
 
@@ -143,6 +86,9 @@ class Strip:
 
     def __init__(self, figure: Figure, top: float, height: float, x: tuple[float, float], y: tuple[float, float]) -> None:
         self.figure, self.height, self.x, self.y = figure, height, x, y
+        self.width = figure.get_figwidth() - LEFT - RIGHT
+        self.edge = -LEFT / self.width
+        """The left edge of the drawing as a share of the strip's width."""
         self._bottom = figure.get_figheight() - top - height
         self.line(x, (y[0], y[0]), color=LINE)
 
@@ -151,8 +97,8 @@ class Strip:
         return (x - self.x[0]) / (self.x[1] - self.x[0])
 
     def _inches(self, x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
-        wide, (low, high) = WIDTH - LEFT - RIGHT, self.y
-        return [LEFT + self.right_of(one) * wide for one in x], [self._bottom + (one - low) / (high - low) * self.height for one in y]
+        low, high = self.y
+        return [LEFT + self.right_of(one) * self.width for one in x], [self._bottom + (one - low) / (high - low) * self.height for one in y]
 
     def line(self, x: Sequence[float], y: Sequence[float], **look: Any) -> None:
         """A line through points of the data; NaN breaks it."""
@@ -175,11 +121,15 @@ class Strip:
         """Text at share `x` of the width, `up` inches above the upper edge, or at `share` of the height."""
         y = self._bottom + (self.height + up if share is None else share * self.height)
         look = {"transform": self.figure.dpi_scale_trans, "va": "bottom" if share is None else "center", **look}
-        self.figure.text(LEFT + x * (WIDTH - LEFT - RIGHT), y, said, **look)
+        self.figure.text(LEFT + x * self.width, y, said, **look)
 
     def title(self, said: str) -> None:
         """What the strip shows, above its left end."""
-        self.say(EDGE, said, up=0.06)
+        self.say(self.edge, _short(said, int(self.figure.get_figwidth() / LETTER)), up=0.06)
+
+    def ticks(self, low: float, high: float) -> list[float]:
+        """Round numbers of the axis, as many as there is room for."""
+        return _ticks(low, high, round(1.17 * self.width))
 
     def along(self, ticks: Sequence[float], unit: str) -> None:
         """Labels below; the last one says the unit."""
@@ -219,11 +169,11 @@ def _short(name: str, most: int = _NAME) -> str:
 # ---------------------------------------------------------------------------------------------------- distribution
 
 
-def _distribution(plot: Plot) -> Figure:
+def _distribution(plot: Plot, width: float) -> Figure:
     """One histogram a phase, its percentiles written above it."""
     drawn, gap = 0.55, 0.36
     above = [ROW * max(1, len(one.percentiles)) + 0.1 for one in plot.panels]
-    figure = _figure(sum(above) + (drawn + gap) * len(plot.panels))
+    figure = _figure(width, sum(above) + (drawn + gap) * len(plot.panels))
     top = 0.0
     for room, panel in zip(above, plot.panels, strict=True):
         _panel(figure, panel, top + room, drawn)
@@ -245,14 +195,14 @@ def _panel(figure: Figure, panel: Panel, top: float, height: float) -> None:
         strip.fill(x, y, shade, alpha=0.55)
     for one in drawn if panel.few else ():
         strip.line([one, one], [0.0, 0.6], color=shade, linewidth=1.4, alpha=0.8)
-    strip.along(_ticks(*strip.x, 7), unit)
+    strip.along(strip.ticks(*strip.x), unit)
     for at, mark in enumerate(reversed(panel.percentiles)):
         _percentile(strip, mark, 0.06 + ROW * (at + 0.5), factor, unit)
     if panel.beyond:
         beyond = f"{panel.beyond} slower, up to {significant(panel.slowest * factor)} {unit} →"
         strip.say(1.0, beyond, share=0.25, ha="right", color=MUTED, fontsize=SMALL)
-    strip.say(EDGE, _short(panel.phase, 12), share=0.66)
-    strip.say(EDGE, f"n = {panel.count}", share=0.34, fontsize=SMALL, color=MUTED)
+    strip.say(strip.edge, _short(panel.phase, 12), share=0.66)
+    strip.say(strip.edge, f"n = {panel.count}", share=0.34, fontsize=SMALL, color=MUTED)
 
 
 def _percentile(strip: Strip, one: Percentile, up: float, factor: float, unit: str) -> None:
@@ -269,10 +219,10 @@ def _percentile(strip: Strip, one: Percentile, up: float, factor: float, unit: s
         if end == bound:
             strip.line([end, end], [y - tip, y + tip])
         said += f", at most {significant(bound)} {unit}"
-    wide = 0.0105 * len(said)
+    wide = SMALL_LETTER * len(said) / strip.width
     if strip.right_of(end) + wide < 1:
         strip.say(strip.right_of(end) + 0.008, said, share=y, fontsize=SMALL)
-    elif strip.right_of(x) - wide > EDGE:
+    elif strip.right_of(x) - wide > strip.edge:
         strip.say(strip.right_of(x) - 0.008, said, share=y, ha="right", fontsize=SMALL)
     else:  # on its line, which the page's outline of letters interrupts
         strip.say(strip.right_of(x) + 0.02, said, share=y, fontsize=SMALL)
@@ -281,11 +231,11 @@ def _percentile(strip: Strip, one: Percentile, up: float, factor: float, unit: s
 # ---------------------------------------------------------------------------------------------------- timeline
 
 
-def _timeline(plot: Plot) -> Figure:
+def _timeline(plot: Plot, width: float) -> Figure:
     """A strip a phase above, a strip a kind of sensor below; all on the session's time."""
     head, gap, low_strip, foot = 0.16, 0.3, 0.44, 0.26
     drawn = 1.5 if len(plot.tracks) == 1 else 0.95
-    figure = _figure(head + (drawn + gap) * len(plot.tracks) + (low_strip + gap) * len(plot.sensors) + foot)
+    figure = _figure(width, head + (drawn + gap) * len(plot.tracks) + (low_strip + gap) * len(plot.sensors) + foot)
     begin, end = min(one.begin for one in plot.bands), max(one.end for one in plot.bands)
     room = (end - begin) * 0.01 or 1e-6
     span = (begin - room, end + room)
@@ -300,15 +250,15 @@ def _timeline(plot: Plot) -> Figure:
     for strip in strips:
         _bands(strip, plot.bands)
     _name_bands(strips[0], plot.bands)
-    strips[-1].along(_ticks(*span, 8), "s")
+    strips[-1].along(strips[-1].ticks(*span), "s")
     return figure
 
 
-def _sustain(plot: Plot) -> Figure:
+def _sustain(plot: Plot, width: float) -> Figure:
     """A strip a curve above, a strip a kind of sensor below; the first and the last minute shaded, the knee a dashed line across all of them."""
     head, gap, tall, low, foot = 0.36, 0.3, 0.85, 0.5, 0.26
     heights = [tall] * len(plot.curves) + [low] * len(plot.sensors)
-    figure = _figure(head + sum(heights) + gap * len(heights) + foot)
+    figure = _figure(width, head + sum(heights) + gap * len(heights) + foot)
     end = max(one.end for one in plot.bands) or 1e-6
     span = (-0.01 * end, 1.01 * end)
     top, strips = head, []
@@ -328,7 +278,7 @@ def _sustain(plot: Plot) -> Figure:
     for one in plot.moments:
         x = strips[0].right_of(one.t)
         strips[0].say(x, one.name, up=0.42, ha="left" if x < 0.8 else "right", fontsize=SMALL)
-    strips[-1].along(_ticks(0.0, end, 8), "min")
+    strips[-1].along(strips[-1].ticks(0.0, end), "min")
     return figure
 
 
@@ -362,7 +312,7 @@ def _name_bands(strip: Strip, bands: Sequence[Band]) -> None:
     """Names above the stages that are wide enough for one; that of the last stands at the right edge in any case."""
     for one in bands:
         begin, end = strip.right_of(one.begin), strip.right_of(one.end)
-        if end - begin > 0.0135 * len(one.stage):
+        if (end - begin) * strip.width > 0.092 * len(one.stage):
             strip.say((begin + end) / 2, one.stage, up=0.25, ha="center", fontsize=SMALL, color=MUTED)
         elif one is bands[-1]:
             strip.say(1.0, one.stage, up=0.25, ha="right", fontsize=SMALL, color=MUTED)
@@ -370,6 +320,8 @@ def _name_bands(strip: Strip, bands: Sequence[Band]) -> None:
 
 def _sensor(figure: Figure, sensor: Sensor, top: float, height: float, span: tuple[float, float]) -> Strip:
     wires = [_between(one, *span) for one in sensor.wires]
+    if figure.get_figwidth() == WIDTHS["narrow"]:
+        wires = [_coarser(one) for one in wires]
     low_wire, high_wire = (None if one is None else _between(one, *span) for one in (sensor.low, sensor.high))
     values = [y for one in (*wires, low_wire, high_wire) if one is not None for y in (*one.y, *one.low, *one.high) if not math.isnan(y)]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
@@ -398,3 +350,15 @@ def _between(wire: Wire, begin: float, end: float) -> Wire:
     """The part of a line inside the time axis."""
     inside = [at for at, t in enumerate(wire.t) if begin <= t <= end]
     return Wire(wire.name, *(tuple(one[at] for at in inside) if one else () for one in (wire.t, wire.y, wire.low, wire.high)))
+
+
+def _coarser(wire: Wire) -> Wire:
+    """A line of columns with two of them in one: half as wide a drawing cannot show more. Its ends are kept; only where both are a hole is one."""
+    if not wire.low:
+        return wire
+
+    def paired(values: Sequence[float], take: Callable[[Sequence[float]], float]) -> tuple[float, ...]:
+        pairs = ([one for one in values[at : at + 2] if not math.isnan(one)] for at in range(0, len(values), 2))
+        return tuple(take(pair) if pair else math.nan for pair in pairs)
+
+    return Wire(wire.name, wire.t[::2], paired(wire.y, fmean), paired(wire.low, min), paired(wire.high, max))

@@ -10,7 +10,7 @@ from harness.metrics.spans import core, durations, seconds
 from harness.quantity import Unit, text
 from harness.record import RunRecord
 from reports.figures import Figures, to_csv
-from reports.shapes import Band, Data, Panel, Percentile, Plot, Track
+from reports.plot_shapes import Band, Data, Panel, Percentile, Plot, Track
 from reports.sustained import sustained
 from reports.telemetry import sensors as sensed
 from reports.telemetry import short, table, thinned

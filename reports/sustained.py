@@ -12,7 +12,7 @@ from harness.quantity import Unit, significant, text
 from harness.record import RunRecord, Spans
 from harness.words import say
 from reports.figures import Figures
-from reports.shapes import Band, Data, Moment, Plot, Sensor
+from reports.plot_shapes import Band, Data, Moment, Plot, Sensor
 from reports.telemetry import SINGLE, sensors, table, thinned, wire
 from reports.words import colour_of, rate_of
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.record import Channel, RunRecord, Telemetry
 from reports.figures import to_csv
-from reports.shapes import Data, Sensor, Wire
+from reports.plot_shapes import Data, Sensor, Wire
 
 if TYPE_CHECKING:
     import numpy as np

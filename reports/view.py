@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from harness.decide.terms import Note, Text
 from harness.metrics import metrics
@@ -53,7 +54,7 @@ def view(records: Sequence[RunRecord], links: Mapping[str, str]) -> Report:
         problems=found,
         unmeasured=without,
         absences=absences(ordered),
-        runs=tuple(_runs(ordered, figures, links, {one.code: one.id for one in found})),
+        runs=tuple(_runs(ordered, figures, links, {one.code: one.id for one in found}, labels)),
         metrics=tuple(
             MetricWords(one.id, one.title, one.unit.value, one.better, one.formula) for one in sorted(metrics(), key=lambda one: place_of(one.id))
         ),
@@ -65,13 +66,13 @@ def view(records: Sequence[RunRecord], links: Mapping[str, str]) -> Report:
 
 
 def _runs(
-    ordered: Iterable[RunRecord], figures: Mapping[int, Figures], links: Mapping[str, str], problem_ids: Mapping[str, str]
+    ordered: Iterable[RunRecord], figures: Mapping[int, Figures], links: Mapping[str, str], problem_ids: Mapping[str, str], labels: Labels
 ) -> Iterator[RunView]:
     """The drawers; on each machine the first ones tell their environment for the others."""
     told: dict[tuple[str, str], list[RunView]] = {}
     for one in ordered:
         whole = told.setdefault((one.target, one.module), [])
-        made = run_view(one, figures[id(one)], links, problem_ids, whole)
+        made = replace(run_view(one, figures[id(one)], links, problem_ids, whole), label=labels.short(one))
         if made.environment and not made.like:
             whole.append(made)
         yield made
@@ -181,7 +182,10 @@ def _machine(target: str, records: Sequence[RunRecord]) -> Machine:
 
 
 def _commands(records: Sequence[RunRecord]) -> tuple[str, ...]:
-    return (*(f"nox -s bench-{target}" for target in dict.fromkeys(one.target for one in records)), "nox -s report")
+    """Of what was measured on a board with a name: with the place for where it is."""
+    boards = {one.target for one in records if one.board}
+    targets = dict.fromkeys(one.target for one in records)
+    return (*(f"nox -s bench-{one}{' -- --host user@board' if one in boards else ''}" for one in targets), "nox -s report")
 
 
 def _asked(records: Sequence[RunRecord]) -> tuple[SettingView, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.decide.decision import decide
 from harness.decide.demand import Row
+from harness.decide.learn import How
 from harness.decide.scenario import Scenario
 from harness.decide.scenario.sheet import Sheet
 from harness.decide.terms import METRICS, Cell, Decision, Figure, Flag, Note, Option, Source, key_of
@@ -212,9 +213,17 @@ class Market:
         """The document of the page."""
         answers = [(one, self.decide(one)) for one in (scenarios() if asked is None else asked)]
         parts = [cell for (_, metric, _), cell in self.cells.items() if METRICS[metric].of == "part" or metric == "rate"]
-        return payload(
-            answers, self.socs, self.figures, self.facts, self.sources.__getitem__, parts, {"yolov8n": "socbench bench TARGET --workload yolov8n"}
-        )
+        return payload(answers, self.socs, self.figures, self.facts, self.sources.__getitem__, parts, self.how)
+
+    def how(self, cell: Cell) -> How:
+        """What would answer the question of a cell: of each third SoC nothing measures."""
+        if METRICS[cell.metric].of == "part":
+            return How("", (Note("page-how-ask"),))
+        name = next(one.name for one in self.socs if one.id == cell.soc)
+        if [one.id for one in self.socs].index(cell.soc) % 3 == 2:
+            return How("", (Note("page-how-no-target", {"soc": name}), Note("page-how-elsewhere")))
+        values = {"soc": name, "modules": f"{name} / {name}S"}
+        return How(f"nox -s bench-invented -- --host user@board --workload {cell.workload}", (Note("page-how-board", values),))
 
 
 def replace_option(option: Option, tail: str) -> Option:

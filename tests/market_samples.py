@@ -52,7 +52,7 @@ def market(socs: int = 16, scenarios: int = 5, claims: int = 20) -> Market:
             for at in range(24)
         ),
         kinds=kinds,
-        commands={"yolov8n": "socbench bench TARGET --workload yolov8n"},
+        how=made.how,
         sources=made.sources,
         version="0.2.0",
     )  # fmt: skip

@@ -14,8 +14,8 @@ import pytest
 from harness.record import Absent, Channel, RunRecord, Setting, Spans, Telemetry
 from harness.words import LANGUAGES, say
 from reports.build import render
+from reports.plot_shapes import Plot, Sensor
 from reports.plots import draw
-from reports.shapes import Plot, Sensor
 from reports.telemetry import COLUMNS, SINGLE, sensors, wire
 from reports.view import view
 from tests.records import make_record

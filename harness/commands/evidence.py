@@ -20,8 +20,9 @@ EPILOG = """\
 examples:
   socbench evidence check                             the evidence that comes with socbench
   socbench evidence check my-evidence/ --json         and a folder of your own
-  socbench evidence import aihub qai_hub_models/models/resnet50/perf.yaml --commit b61a0090...
-  socbench evidence import llama-bench bench.json --soc RK3588 --repo me/boards --commit 9f3c... --to my-evidence/published.csv
+  socbench evidence import aihub models/resnet50/perf.yaml --commit b61a0090...
+  socbench evidence import llama-bench bench.json --soc RK3588 \\
+        --repo me/boards --commit 9f3c... --to my-evidence/published.csv
 """
 
 
@@ -32,7 +33,7 @@ def add(commands: Any) -> None:
         help="check the cited figures, or import a vendor's table",
         description="Check the cited figures and facts, or import what others publish as rows of published.csv.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     what = one.add_subparsers(dest="what", metavar="WHAT", required=True)
     check = what.add_parser("check", help="is every row sound, and does it have its source?", description="Check every row of the evidence.")

@@ -6,12 +6,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.select import add_question, document, question
+from harness import console
+from harness.commands.select import add_question, document, measuring, question
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.decide.market import Market
-    from harness.decide.terms import Cell, Entry
+    from harness.decide.terms import Cell, Decision, Entry
 
 EPILOG = """\
 examples:
@@ -28,7 +29,7 @@ def add(commands: Any) -> None:
         help="every number behind one SoC in a scenario",
         description="Show each limit and criterion of one SoC in a scenario: value, interval, evidence, source, what was not taken and why.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     add_question(one)
     one.add_argument("soc", help="the SoC (socbench list socs)")
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     told: list[Cell] = []
     _limits(market, scenario, entry, told, everything=arguments.all)
     _criteria(market, scenario, entry, told, everything=arguments.all)
-    _change(decision, entry)
+    _change(market, decision, entry)
     return 0
 
 
@@ -145,14 +146,19 @@ def _stated(market: Market, identity: str) -> str:
     return ""
 
 
-def _change(decision: Any, entry: Entry) -> None:
+def _change(market: Market, decision: Decision, entry: Entry) -> None:
+    from harness.decide.learn import Learn
     from harness.words import say
 
     out = sys.stdout
     out.write("\nWhat would change the answer\n")
     own = [one for one in decision.advice if one.soc == entry.soc]
+    learn, told = Learn(market.catalogue, market.hosts), set[str]()
     for one in own:
-        out.write(f"  {say(one.how.key, 'en', **one.how.values)}: {one.flip:.0%} chance to change the first place\n")
+        said = say(one.how.key, "en", **{**one.how.values, "soc": market.catalogue.socs[one.soc].name})
+        out.write(f"  {said}: {one.flip:.0%} chance to change the first place\n")
+        for line in measuring(learn, decision, one, told):
+            out.write(f"    {line}\n")
     broken = [one.limit for one in entry.findings if one.state == "not met"]
     if broken:
         out.write(f"  it is ruled out by {', '.join(broken)}: a softer limit, or evidence that it is met, brings it back\n")

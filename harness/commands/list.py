@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         help="list targets, workloads, runtimes, metrics, scenarios, limits or SoCs",
         description="List what socbench knows.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     one.add_argument("what", choices=tuple(TABLES))
     add_zoo(one)

@@ -19,14 +19,15 @@ from harness import console
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.decide.learn import Learn
     from harness.decide.market import Market
     from harness.decide.scenario import Scenario
-    from harness.decide.terms import Decision
+    from harness.decide.terms import Advice, Decision
 
 EPILOG = """\
 examples:
   socbench select edge-llm
-  socbench select vision-gateway --limit power=8W --limit price=150USD --limit latency:yolov8n=33ms
+  socbench select vision-gateway --limit power=8W --limit latency:yolov8n=33ms
   socbench select vision-gateway --weight price=5 --soc rk3588 --soc qcs6490
   socbench select my-product.toml --json                 a scenario of your own
 
@@ -54,7 +55,7 @@ def add(commands: Any) -> None:
         help="which SoC for a scenario, how sure, and why",
         description="Rank the SoCs for a scenario from all evidence: measured, published, datasheet, claimed, estimated.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     add_question(one)
     one.add_argument("--soc", action="append", default=[], metavar="SOC", help="only this SoC; may be repeated (socbench list socs)")
@@ -159,16 +160,40 @@ def _print(market: Market, scenario: Scenario, decision: Decision, *, everyone: 
     if everyone:
         _not_compared(market, scenario)
     if decision.advice:
+        from harness.decide.learn import Learn
+
+        learn, told_of = Learn(market.catalogue, market.hosts), set[str]()
         _line("worth finding out:", before="\n")
         for one in decision.advice:
             said = say(one.how.key, "en", **{**one.how.values, "soc": names[one.soc]})
             _line(f"  {said}: {one.flip:.0%} chance to change the first place")
+            for line in measuring(learn, decision, one, told_of):
+                _line(f"    {line}")
     sys.stdout.write("\n")
     for line in (*(PROBABILITIES if table else ()), re.sub(r"(?<! ) (?! )", _TIED, MARKS)):
         _line(line)
     best = decision.leader or (decision.entries[0].soc if decision.entries else "")
     if best:
         sys.stdout.write(f"every number behind one SoC: socbench explain {decision.scenario} {best}\n")
+
+
+def measuring(learn: Learn, decision: Decision, advice: Advice, told: set[str]) -> list[str]:
+    """The command that would measure what is worth finding out, and what is to be known of it and was not `told`; nothing for the maker to answer."""
+    from harness.decide.terms import METRICS, key_of
+    from harness.words import say
+
+    if METRICS[advice.metric].of == "part":
+        return []
+    entry, key = next(one for one in decision.entries if one.soc == advice.soc), key_of(advice.metric, advice.workload)
+    cell = next(
+        cell
+        for name, cell in (*((one.limit, one.cell) for one in entry.findings), *((one.criterion, one.cell) for one in entry.parts))
+        if name == key
+    )
+    how = learn.how(cell)
+    said = [one for one in (say(note.key, "en", **note.values) for note in how.said) if one not in told]
+    told.update(said)
+    return [one for one in (how.command, " ".join(said)) if one]
 
 
 def _room() -> int:

@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         help="build, fetch or verify model files",
         description="Build, fetch or verify the model files of the zoo.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     one.add_argument("what", choices=("build", "fetch", "verify"))
     one.add_argument("--workload", action="append", default=[], metavar="W", help="only this workload; may be repeated")

@@ -31,19 +31,22 @@ _FIGURES: tuple[tuple[str, str, str, str, bool], ...] = (
 _UNITS = {"latency": Unit.SECOND, "ttft": Unit.SECOND, "energy": Unit.JOULE, "peak_memory": Unit.BYTE, "realtime_factor": Unit.ONE}
 
 
-def soc_of(record: RunRecord, catalogue: Catalogue) -> Soc:
-    """The catalogue entry a record was measured on: the one with the longest name that its module states, else the machine itself as a host."""
-    from harness.decide.catalogue import Soc, slug
-
-    module = re.sub(r"\((?:R|TM)\)", "", record.module)
+def entry_of(module: str, catalogue: Catalogue) -> Soc | None:
+    """The catalogue entry with the longest name that `module`, the title of a silicon variant or a CPU's name, states; None where it states none."""
     best: tuple[int, Soc] | None = None
     for soc in catalogue.socs.values():
         for name in (soc.name, *(one for names in re.findall(r"\(([^)]+)\)", soc.name) for one in names.split(", "))):
             if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", module, re.IGNORECASE) and (best is None or len(name) > best[0]):
                 best = len(name), soc
-    if best:
-        return best[1]
-    return Soc(slug(record.module), record.module, "", "", "", "", Role.HOST, {}, {})
+    return best[1] if best else None
+
+
+def soc_of(record: RunRecord, catalogue: Catalogue) -> Soc:
+    """The catalogue entry a record was measured on, by its module; else the machine itself as a host."""
+    from harness.decide.catalogue import Soc, slug
+
+    found = entry_of(re.sub(r"\((?:R|TM)\)", "", record.module), catalogue)
+    return found or Soc(slug(record.module), record.module, "", "", "", "", Role.HOST, {}, {})
 
 
 def figures(records: Iterable[RunRecord], catalogue: Catalogue, links: Mapping[str, str] | None = None) -> tuple[Figure, ...]:

@@ -389,9 +389,17 @@ document.addEventListener("DOMContentLoaded", function () {
     if (!socbench.state.here()) return;
     state = socbench.state.read();
     showAll();
+    openAsked();
+  }
+  /* The SoC that a link from the matrix or the catalogue asks for; closed, the focus is on the title of its scenario. */
+  function openAsked() {
+    var place = state.soc ? data.socs.findIndex(function (one) { return one.id === state.soc; }) : -1;
+    if (place < 0 || !socbench.state.here()) return;
+    socbench.drawer.openSoc(place);
   }
   window.addEventListener("beforeprint", forPaper);
   window.addEventListener("resize", fit);
+  socbench.plot.phone.addEventListener("change", function () { showAll(); });
   document.addEventListener("socbench:page", fit);
   window.addEventListener("hashchange", arrived);
   window.addEventListener("popstate", arrived);
@@ -399,4 +407,5 @@ document.addEventListener("DOMContentLoaded", function () {
     showAll();
   });
   showAll();
+  openAsked();
 });

@@ -28,7 +28,8 @@ socbench.drawer = (function () {
     });
     dialog.addEventListener("close", function () {
       again = null;
-      if (opener && opener.isConnected) opener.focus({ preventScroll: true });
+      var back = opener && opener.isConnected ? opener : document.getElementById("d-title"); // opened by an address: to the scenario
+      if (back && back.offsetParent) back.focus({ preventScroll: true });
       opener = null;
     });
     document.addEventListener("socbench:lang", function () { if (dialog.open && again) again(); });
@@ -120,8 +121,9 @@ socbench.drawer = (function () {
     ];
   }
   function measure(cell) {
-    if (data.metrics[cell.m].of === "part") return h("p", {}, t.word("drawer-ask"));
-    return h("pre", {}, data.commands[cell.w] || "socbench bench TARGET --workload " + cell.w);
+    if (cell.h === undefined) return null;
+    var how = t.how(cell);
+    return h("div", {}, how.command ? h("pre", { lang: "en", tabindex: "0" }, how.command) : null, h("p", { class: how.command ? "sub" : null }, how.said));
   }
   /* What the number does in the scenario that is shown. */
   function here(cell) {
@@ -170,5 +172,5 @@ socbench.drawer = (function () {
       h("p", { class: "sub" }, t.word("drawer-utility")),
     ], function () { openSoc(place); });
   }
-  return { init: init, keyOf: keyOf, sign: sign, find: find, open: openKey, option: option, source: source };
+  return { init: init, keyOf: keyOf, sign: sign, find: find, open: openKey, openSoc: openSoc, option: option, source: source };
 })();

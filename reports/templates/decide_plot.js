@@ -1,11 +1,12 @@
 "use strict";
 /* The trade-off plot: two questions on log axes, intervals as bars, the Pareto front of the medians as a step line, a label at each point. */
 socbench.plot = (function () {
-  var WIDTH = 920, HEIGHT = 470, LEFT = 64, RIGHT = 24, TOP = 18, BOTTOM = 46, RADIUS = 5;
+  var PHONE = window.matchMedia("screen and (max-width: 44rem)"), WIDTH = 920, HEIGHT = 470, LEFT = 64, RIGHT = 24, TOP = 18, BOTTOM = 46, RADIUS = 5;
   var t = socbench.text, s = t.s;
 
   /* points: [{x: cell, y: cell, name, soc, first, out}]; axes: {x: {id, title}, y: ...} with `lower` where lower is better; limits: {x, y}. */
   function draw(points, axes, limits) {
+    WIDTH = PHONE.matches ? 420 : 920; // as wide as there is room for its letters
     var x = axis(points, "x", limits.x, LEFT, WIDTH - RIGHT), y = axis(points, "y", limits.y, HEIGHT - BOTTOM, TOP);
     var svg = s("svg", { viewBox: "0 0 " + WIDTH + " " + HEIGHT, role: "img", "aria-label": t.say("plot-against", { a: axes.y.title, b: axes.x.title }), class: "tradeoff" });
     grid(svg, x, y, axes, points[0]);
@@ -53,8 +54,11 @@ socbench.plot = (function () {
     [["x", x], ["y", y]].forEach(function (pair) {
       var by = t.scale(axes[pair[0]].id, Math.sqrt(pair[1].low * pair[1].high)), across = pair[0] === "x";
       var inUnit = { low: pair[1].low / by.factor, high: pair[1].high / by.factor };
+      var last = -Infinity;
       ticks(inUnit).forEach(function (value) {
         var at = pair[1].at(value * by.factor), said = t.significant(value, 2);
+        if (across && at - last < 34) return;
+        last = at;
         lines.appendChild(s("path", { d: across ? "M" + at + " " + TOP + "V" + (HEIGHT - BOTTOM) : "M" + LEFT + " " + at + "H" + (WIDTH - RIGHT) }));
         words.appendChild(across ? s("text", { x: at, y: HEIGHT - BOTTOM + 17, "text-anchor": "middle" }, said) : s("text", { x: LEFT - 8, y: at + 4, "text-anchor": "end" }, said));
       });
@@ -144,5 +148,5 @@ socbench.plot = (function () {
   function key(kind) {
     return s("svg", { viewBox: "-8 -8 16 16", class: "tradeoff key-mark", "aria-hidden": "true" }, shape(kind, 0, 0));
   }
-  return { draw: draw, key: key };
+  return { phone: PHONE, draw: draw, key: key };
 })();

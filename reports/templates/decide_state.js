@@ -1,7 +1,7 @@
 "use strict";
 /* What the reader has chosen, in the address: #decide?s=edge-llm&w=latency:yolov8n~3&l=power~15&price=200&o=best. Everything else in it is kept. */
 socbench.state = (function () {
-  var OWN = ["s", "w", "l", "vendor", "price", "power", "safety", "out", "o", "plot"];
+  var OWN = ["s", "w", "l", "vendor", "price", "power", "safety", "out", "o", "plot", "soc"];
 
   function split() {
     var hash = location.hash.slice(1), at = hash.indexOf("?");
@@ -27,7 +27,7 @@ socbench.state = (function () {
     return {
       scenario: query.get("s") || "", weights: pairs(query.getAll("w")), limits: pairs(query.getAll("l")),
       vendor: query.get("vendor") || "", price: number(query.get("price")), power: number(query.get("power")), safety: number(query.get("safety")),
-      out: query.get("out") === "1", sort: query.get("o") || "", plot: query.get("plot") || "",
+      out: query.get("out") === "1", sort: query.get("o") || "", plot: query.get("plot") || "", soc: query.get("soc") || "",
     };
   }
   function here() {

@@ -184,15 +184,16 @@ socbench.tables = (function () {
     var many = view.advice.map(function (one) {
       var what = t.title(one);
       return h("tr", {}, h("th", { scope: "row" }, one.cell ? h("button", { type: "button", class: "d-cell", "data-cell": socbench.drawer.keyOf(one.cell) }, t.say("on-soc", { what: what, soc: t.soc(one.s) })) : t.say("on-soc", { what: what, soc: t.soc(one.s) })),
-        h("td", { class: "num" }, t.percent(one.flip)), h("td", {}, how(one)));
+        h("td", { class: "num", "data-label": t.word("advice-flip") }, t.percent(one.flip)), h("td", {}, how(one)));
     });
     return h("section", {}, h("h3", {}, t.word("advice")), many.length ? h("div", { class: "d-scroll" }, h("table", { class: "d-table d-advice" },
       h("thead", {}, h("tr", {}, ["advice-col", "advice-flip", "advice-how"].map(function (key) { return h("th", { scope: "col" }, t.word(key)); }))), h("tbody", {}, many))) :
       h("p", {}, t.word("advice-none")));
   }
   function how(one) {
-    if (one.how) return t.of(one.how);
-    return data.metrics[one.m].of === "part" ? t.word("drawer-ask") : h("code", {}, data.commands[one.w] || "socbench bench TARGET --workload " + one.w);
+    var found = one.cell && one.cell.h !== undefined ? t.how(one.cell) : null, asked = data.metrics[one.m].of === "part";
+    return [one.how ? t.of(one.how) : null, found && !asked ? (found.command ? h("code", { class: "line", lang: "en" }, found.command) : null) : null,
+      found && (!asked || !one.how) ? h("span", { class: "line sub" }, found.said) : null];
   }
   function reasons(view) {
     return [

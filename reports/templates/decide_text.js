@@ -14,6 +14,14 @@ socbench.text = (function () {
     return word(key).replace(/\{(\w+)\}/g, function (_, name) { return values[name]; });
   }
   function of(texts) { return texts[language()]; }
+  /* What would answer the question of a cell: the command, "" where none does, and the sentences about it. */
+  function how(cell) {
+    var found = data.hows[cell.h];
+    return {
+      command: found.c ? found.c + cell.w : "",
+      said: found.n.map(function (one) { return say(one[0], Object.assign({ soc: soc(cell.s), workload: cell.w }, one[1])); }).join(language() === "en" ? " " : ""),
+    };
+  }
   function join(items) {
     if (items.length < 2) return items.join("");
     return say("and", { first: items.slice(0, -1).join(word("comma")), last: items[items.length - 1] });
@@ -237,7 +245,7 @@ socbench.text = (function () {
     return /^https?:\/\//.test(url || "") ? h("a", { href: url, rel: "noreferrer noopener", target: "_blank" }, text) : h("span", {}, text);
   }
   return {
-    use: use, language: language, word: word, say: say, of: of, join: join, significant: significant, scale: scale, parts: parts, shown: shown,
+    use: use, language: language, word: word, say: say, how: how, of: of, join: join, significant: significant, scale: scale, parts: parts, shown: shown,
     cellText: cellText, percent: percent, two: two, thousands: thousands, soc: soc, metric: metric, title: title, bound: bound, answer: answer,
     h: h, s: s, fill: fill, link: link, decimals: decimals, THIN: THIN,
   };

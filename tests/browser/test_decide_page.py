@@ -169,7 +169,8 @@ def test_any_number_opens_its_evidence_with_a_linked_source(page: Page) -> None:
         "Sources",
         "Other figures, and why they were not taken",
         "is slower",
-        "socbench bench",
+        "nox -s bench-invented -- --host user@board --workload yolov8n",
+        "must be recognised as: ",
         "In this scenario",
     ):
         assert expected in said

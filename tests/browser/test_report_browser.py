@@ -218,3 +218,52 @@ def test_without_a_script_every_page_can_be_read_in_english(browser: Browser, ad
             assert page.locator(f"#{identity} h1").is_visible()
         assert page.locator("#matrix-table td:visible").count() >= len(market().socs) * len(market().decisions)
         assert page.locator("#matrix .l[lang=zh]:visible").count() == 0
+
+
+def test_a_cell_of_the_matrix_opens_what_its_soc_is_worth_there_and_escape_leads_to_the_scenario(page: Page) -> None:
+    go(page, "matrix")
+    cell = page.locator("#matrix-table td.open a").first
+    soc = page.locator("#matrix-table tr:has(td.open) th[scope=row] a").first.inner_text()
+    cell.focus()
+    page.keyboard.press("Enter")
+    page.locator("#evidence").wait_for()
+    assert page.locator("#evidence-title").inner_text() == soc
+    page.keyboard.press("Escape")
+    assert not page.locator("#evidence").is_visible()
+    page.wait_for_function("document.activeElement.id === 'd-title'")
+
+
+@pytest.mark.parametrize("identity", [one.id for one in PAGES])
+def test_on_a_phone_every_page_opens_with_its_links_and_every_stop_of_the_tab_key_is_seen(browser: Browser, address: str, identity: str) -> None:
+    with visit(browser, f"{address}#{identity}", viewport={"width": 400, "height": 800}) as page:
+        assert page.evaluate("document.querySelector('header.bar nav').getBoundingClientRect().top") >= 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        for _ in range(25):
+            page.keyboard.press("Tab")
+            unseen = page.evaluate(
+                """() => {
+                    const one = document.activeElement, box = one.getBoundingClientRect();
+                    if (one === document.body) return "";
+                    for (let at = one; at; at = at.parentElement) {
+                        const css = getComputedStyle(at);
+                        if (css.clipPath !== "none" || (at !== one && at.offsetWidth < 2)) return one.outerHTML;
+                    }
+                    return box.width > 1 && box.height > 1 && getComputedStyle(one).outlineStyle !== "none" ? "" : one.outerHTML;
+                }"""
+            )
+            assert unseen == ""
+
+
+def test_on_a_phone_the_trade_off_plot_fits_and_its_letters_can_be_read(browser: Browser, address: str) -> None:
+    with visit(browser, address, viewport={"width": 400, "height": 800}) as page:
+        plot = page.locator("#d-plot svg.tradeoff")
+        assert plot.evaluate("one => one.getBoundingClientRect().right") <= 400
+        sizes = plot.locator("text").evaluate_all(
+            """all => all.map(one => {
+                const to = one.getScreenCTM();
+                return parseFloat(getComputedStyle(one).fontSize) * Math.hypot(to.a, to.b);
+            })"""
+        )
+        assert min(sizes) >= 10
+        page.set_viewport_size({"width": 1400, "height": 900})
+        page.wait_for_function("document.querySelector('#d-plot svg.tradeoff').viewBox.baseVal.width === 920")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 PLOT = "#drawer figure.plot:has(svg) >> nth=-1"
+TEXTS = f"{PLOT} >> svg:visible >> text"
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,9 @@ def words_inside(page: Page) -> list[str]:
     """Texts of the plot that leave its drawing, by more than a rounding."""
     found: list[str] = page.locator(PLOT).evaluate(
         """figure => {
-            const box = figure.querySelector("svg").getBoundingClientRect();
-            return [...figure.querySelectorAll("svg text")].filter(one => {
+            const drawn = [...figure.querySelectorAll("svg")].find(one => one.checkVisibility());
+            const box = drawn.getBoundingClientRect();
+            return [...drawn.querySelectorAll("text")].filter(one => {
                 const own = one.getBoundingClientRect();
                 return own.left < box.left - 2 || own.right > box.right + 2 || own.top < box.top - 2 || own.bottom > box.bottom + 2;
             }).map(one => one.textContent);
@@ -59,7 +61,7 @@ def test_the_plot_of_a_sustained_run_opens_from_the_table_and_says_what_it_shows
         said = drawing.get_attribute("aria-label") or ""
         assert "in the first minute" in said
         assert "Throttle knee after" in said
-        texts = page.locator(f"{PLOT} >> svg text").all_text_contents()
+        texts = page.locator(TEXTS).all_text_contents()
         assert {"first minute", "last minute"} <= set(texts)
         assert any(one.startswith("knee, ") for one in texts)
         assert words_inside(page) == []
@@ -68,17 +70,20 @@ def test_the_plot_of_a_sustained_run_opens_from_the_table_and_says_what_it_shows
 def test_the_knee_and_the_minutes_do_not_rest_on_colour(browser: Browser, address: str) -> None:
     with visit(browser, f"{address}#run-hot") as page:
         dashed = page.locator(PLOT).evaluate(
-            """figure => [...figure.querySelectorAll("svg path")].filter(one => getComputedStyle(one).strokeDasharray !== "none").length"""
+            """figure => [...figure.querySelectorAll("svg path")]
+                .filter(one => one.checkVisibility() && getComputedStyle(one).strokeDasharray !== "none").length"""
         )
         assert dashed >= 6  # one in each strip
 
 
-def test_labels_of_the_plot_do_not_lie_on_each_other(browser: Browser, address: str) -> None:
+@pytest.mark.parametrize("wide", [400, 1400])
+def test_words_of_the_plot_lie_inside_it_and_not_on_each_other(browser: Browser, address: str, wide: int) -> None:
     for run in ("hot", "saw", "cool"):
-        with visit(browser, f"{address}#run-{run}") as page:
+        with visit(browser, f"{address}#run-{run}", viewport={"width": wide, "height": 900}) as page:
             pairs = page.locator(PLOT).evaluate(
                 """figure => {
-                    const all = [...figure.querySelectorAll("svg text")].map(one => [one.textContent, one.getBoundingClientRect()]);
+                    const drawn = [...figure.querySelectorAll("svg")].find(one => one.checkVisibility());
+                    const all = [...drawn.querySelectorAll("text")].map(one => [one.textContent, one.getBoundingClientRect()]);
                     const found = [];
                     all.forEach(([name, a], i) => all.slice(i + 1).forEach(([other, b]) => {
                         const over = Math.min(a.right, b.right) - Math.max(a.left, b.left);
@@ -89,6 +94,7 @@ def test_labels_of_the_plot_do_not_lie_on_each_other(browser: Browser, address: 
                 }"""
             )
             assert pairs == [], run
+            assert words_inside(page) == [], run
 
 
 def test_on_a_phone_the_page_is_not_wider_and_the_table_is_cards(browser: Browser, address: str) -> None:
@@ -99,8 +105,26 @@ def test_on_a_phone_the_page_is_not_wider_and_the_table_is_cards(browser: Browse
         page.locator("#table-sustained tbody th[scope=row] a").first.click()
         assert width_of(page) <= 400
         assert page.locator(f"{PLOT} >> p.sub").is_visible()
-        sizes = page.locator(f"{PLOT} >> svg text").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
-        assert min(sizes) >= 8
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_the_plot_fits_and_its_letters_can_be_read(browser: Browser, address: str, scheme: Literal["light", "dark"]) -> None:
+    with visit(browser, f"{address}#run-hot", viewport={"width": 400, "height": 800}, color_scheme=scheme) as page:
+        room = page.locator(f"{PLOT} >> .drawing").evaluate("one => [one.scrollWidth, one.clientWidth]")
+        assert room[0] <= room[1]
+        assert page.locator(f"{PLOT} >> svg:visible").count() == 1
+        sizes = page.locator(TEXTS).evaluate_all("all => all.map(one => parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a)")
+        assert min(sizes) >= 10
+
+
+def test_printed_from_a_phone_the_plot_is_the_broad_one(browser: Browser, address: str) -> None:
+    with visit(browser, f"{address}#run-hot", viewport={"width": 400, "height": 800}) as page:
+        assert page.locator(f"{PLOT} >> svg.narrow").is_visible()
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 1000, "height": 700})
+        assert page.locator("article.printed figure.plot svg.broad:visible").count() == 3
+        assert page.locator("article.printed figure.plot svg.narrow:visible").count() == 0
 
 
 def test_every_line_and_word_of_the_plot_is_seen_in_the_dark(browser: Browser, address: str) -> None:
@@ -112,7 +136,7 @@ def test_every_line_and_word_of_the_plot_is_seen_in_the_dark(browser: Browser, a
                     .reduce((sum, one, at) => sum + one * [0.2126, 0.7152, 0.0722][at], 0);
                 const back = light(getComputedStyle(document.querySelector("#drawer")).backgroundColor);
                 const ratio = css => { const own = light(css); return (Math.max(own, back) + 0.05) / (Math.min(own, back) + 0.05); };
-                const styles = of => [...figure.querySelectorAll(of)].map(one => getComputedStyle(one));
+                const styles = of => [...figure.querySelectorAll(of)].filter(one => one.checkVisibility()).map(one => getComputedStyle(one));
                 return {
                     words: styles("svg text").map(one => ratio(one.fill)),
                     dashes: styles("svg path").filter(one => one.strokeDasharray !== "none").map(one => ratio(one.stroke)),
