@@ -43,6 +43,7 @@ PLAIN = {name: content for name, content in RK3588.items() if "devicetree" not i
 """A board that is this machine's own kind, and does not say that it is another."""
 AGAIN = 9
 MINUTE_S = 60.0
+HALF_HOUR_S = 1800.0
 PIECES = 6
 SESSION_S = 10
 SHARE = 0.15
@@ -194,11 +195,11 @@ def test_memory_of_a_worker(benchmark: Any, plain: Board, halves: str) -> None:
 
 
 @contextlib.contextmanager
-def sampling(link: Link, half: str, worker: int) -> Iterator[tuple[Agent, int]]:
+def sampling(link: Link, half: str, worker: int, hertz: float = HERTZ) -> Iterator[tuple[Agent, int]]:
     """A sampler at work beside a worker, and how many channels it reads."""
     with link.start(1) as sampler:
         load(link, sampler, Zoo().halves("boards", half))
-        sampler.begin("sample", hertz=HERTZ, pid=worker)
+        sampler.begin("sample", hertz=hertz, pid=worker)
         yield sampler, len(sampler.wait("sampling", 30.0)["channels"])
 
 
@@ -213,30 +214,36 @@ def ended(sampler: Agent, half: str) -> Telemetry:
 
 
 @pytest.fixture(scope="module")
-def minute(lab: conftest.Lab, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str, tuple[list[float], int, int]]]:
-    """A minute of sampling: shares of a core by piece, peak memory and channels, by what is read."""
+def orin(lab: conftest.Lab) -> Board:
+    return lab.board("orin", ORIN_NX)
+
+
+@pytest.fixture(scope="module")
+def minute(orin: Board, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str, tuple[list[float], int]]]:
+    """A minute of sampling: shares of a core by piece, and channels, by what is read."""
     folder = tmp_path_factory.mktemp("minute")
 
     @cache
-    def measured() -> dict[str, tuple[list[float], int, int]]:
-        board = lab.board("orin", ORIN_NX)
-        remote = Ssh(board.name)
+    def measured() -> dict[str, tuple[list[float], int]]:
+        remote = Ssh(orin.name)
         with contextlib.ExitStack() as stack:
             worker = stack.enter_context(opened(conv_net(folder / "model.onnx", 56, 64, 4), 56, folder))
-            sampler, here = stack.enter_context(sampling(Local(), "host", worker.ask("clock", 30.0)["pid"]))
+            local = Local()
+            waited = stack.enter_context(local.start(1))
+            sampler, here = stack.enter_context(sampling(local, "host", worker.ask("clock", 30.0)["pid"]))
             stack.enter_context(remote.hold())
             other = stack.enter_context(remote.start(1))
-            known = frozenset({one_of(board, "agent.py")})
+            known = frozenset({one_of(orin, "agent.py")})
             _, there = stack.enter_context(sampling(remote, "jetson", other.ask("clock", 30.0)["pid"]))
-            agents = {"this machine": _number(sampler), "a Jetson's tree": one_of(board, "agent.py", known)}
+            agents = {"this machine": _number(sampler), "a Jetson's tree": one_of(orin, "agent.py", known)}
             shares: dict[str, list[float]] = {name: [] for name in agents}
             for _ in range(PIECES):
                 before = {name: (spent(one), time.perf_counter()) for name, one in agents.items()}
-                time.sleep(MINUTE_S / PIECES)
+                waited.ask("rest", 60.0, seconds=MINUTE_S / PIECES)  # who waits for an agent of a link takes in the rows of another
                 for name, one in agents.items():
                     shares[name].append((spent(one) - before[name][0]) / (time.perf_counter() - before[name][1]))
             channels = {"this machine": here, "a Jetson's tree": there}
-            return {name: (shares[name], peak(one), channels[name]) for name, one in agents.items()}
+            return {name: (shares[name], channels[name]) for name in agents}
 
     return measured
 
@@ -248,16 +255,34 @@ def _number(agent: Agent) -> int:
 
 @pytest.mark.parametrize("where", ["this machine", "a Jetson's tree"])
 def test_processor_time_of_the_sampler(benchmark: Any, minute: Callable[[], Any], where: str) -> None:
-    shares, _, channels = benchmark.pedantic(minute, rounds=1)[where]
+    shares, channels = benchmark.pedantic(minute, rounds=1)[where]
     what = f"sampler on {where}, {channels} channels at {HERTZ:.0f} Hz: share of a core over {MINUTE_S:.0f} s (range of its {PIECES} parts)"
     benchmark.extra_info.update(what=what, value=statistics.fmean(shares), low=min(shares), high=max(shares), unit="ratio", bound=0.01)
 
 
 @pytest.mark.parametrize("where", ["this machine", "a Jetson's tree"])
-def test_memory_of_the_sampler(benchmark: Any, minute: Callable[[], Any], where: str) -> None:
-    _, taken, channels = benchmark.pedantic(minute, rounds=1)[where]
-    what = f"memory of the sampler on {where}, {channels} channels, after {MINUTE_S:.0f} s"
-    benchmark.extra_info.update(what=what, value=taken, unit="B", bound=25e6)
+def test_memory_of_the_sampler(benchmark: Any, orin: Board, where: str) -> None:
+    """As many rows as half an hour has, in less than half a minute."""
+    here = where == "this machine"
+    link: Link = Local() if here else Ssh(orin.name)
+
+    def taken() -> tuple[int, int, int, int]:
+        with contextlib.nullcontext() if here else link.hold(), link.start(1) as worker:
+            known = frozenset[int]() if here else frozenset({one_of(orin, "agent.py")})
+            pid = worker.ask("clock", 30.0)["pid"]
+            with sampling(link, "host" if here else "jetson", pid, 100 * HERTZ) as (sampler, channels):
+                process = _number(sampler) if here else one_of(orin, "agent.py", known)
+                worker.ask("rest", 60.0, seconds=1.0)
+                early, counts = peak(process), list[int]()
+                worker.ask("rest", 120.0, seconds=HALF_HOUR_S / 75)  # it does not quite come to that rate
+                sampler.begin("clock")
+                sampler.finish(60.0, lambda event: counts.append(len(event["rows"])))
+                return early, peak(process), sum(counts), channels
+
+    early, late, rows, channels = benchmark.pedantic(taken, rounds=1)
+    told = f"after {rows} rows, {rows / HERTZ / 60:.0f} minutes at {HERTZ:.0f} Hz (after a second of it {early / 1e6:.1f} MB)"
+    what = f"memory of the sampler on {where}, {channels} channels, {told}"
+    benchmark.extra_info.update(what=what, value=late, unit="B", bound=25e6)
 
 
 def test_latency_with_the_sampler_and_without(benchmark: Any, tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A silicon variant of a target and how it is recognised: by one of these, whichever a board shows.
 
     `compatible`: strings of the device tree's root, `*` for anything. `soc_id`, `machine`: what /sys/devices/soc0 says there.
+    `memory_gib`: how much memory is fitted [GiB], where what a board shows is the same for several sizes; 0: that decides nothing.
     """
 
     title: str
@@ -145,6 +146,7 @@ class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compatible: list[str] = []
     soc_id: list[str] = []
     machine: list[str] = []
+    memory_gib: float = 0.0
     pin: dict[str, Any] = {}
     """what this variant is to be set to beyond the target's `pin`, whose keys it replaces"""
     covers: dict[str, str] = {}
@@ -170,7 +172,28 @@ Spec = TypeVar("Spec", bound=msgspec.Struct)
 
 def _steps(at: str) -> list[str]:
     """A place as msgspec names it, step by step: "limits[0].reason" -> limits, [0], reason."""
-    return [part for part in at.replace("[", ".[").split(".") if part]
+    return re.findall(r"\[[^]]*\]|[^.\[]+", at)
+
+
+def _placed(kind: Any, at: str, content: Any) -> str:
+    """A place with the name of the table for which msgspec writes `[...]`: "boards[...].target" -> boards.rk-1.target."""
+    passed: list[str] = []
+    named = ""
+    for step in _steps(at):
+        passed.append(step)
+        if step == "[...]":
+            step = next(name for name, one in content.items() if not _fits(one, _kind_at(kind, passed)))  # noqa: PLW2901 - its name is this step
+        content = content[int(step[1:-1]) if step[0] == "[" else step]
+        named += step if step[0] == "[" else f".{step}"
+    return named.lstrip(".")
+
+
+def _fits(content: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(content, kind)
+    except (msgspec.ValidationError, SpecError):
+        return False
+    return True
 
 
 def _kind_at(kind: Any, steps: list[str]) -> Any:
@@ -264,10 +287,11 @@ def read_spec(path: Path, kind: type[Spec]) -> Spec:
         message = str(error)
         where = re.search(r"at `(?:key in )?`?\$\.?([^`]*)`", message)
         at = where.group(1) if where else ""
+        place = _placed(kind, at, msgspec.toml.decode(path.read_bytes())) if "[...]" in at else at
         unknown = re.search(r"unknown field `([^`]+)`", message)
         if not unknown:
-            raise SpecError(f"{path}: {f'key {at!r}: ' if at else ''}{_told(message)}", _fix(kind, at, message)) from error
-        key = f"{at}.{unknown.group(1)}" if at else unknown.group(1)
+            raise SpecError(f"{path}: {f'key {place!r}: ' if at else ''}{_told(message)}", _fix(kind, at, message)) from error
+        key = f"{place}.{unknown.group(1)}" if at else unknown.group(1)
         known = _known_keys(_kind_at(kind, _steps(at)))
         close = difflib.get_close_matches(unknown.group(1), known, 1)
         fix = f"write {close[0]!r}" if close else f"remove it; known keys here: {', '.join(known)}"

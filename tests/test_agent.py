@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import gc
+import importlib.metadata
 import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +97,30 @@ def test_the_agent_is_one_small_file_that_imports_only_the_standard_library() ->
 
 def test_the_agent_is_python_3_8() -> None:
     ast.parse(AGENT.read_bytes(), feature_version=(3, 8))
+
+
+@pytest.mark.parametrize(
+    ("there", "version"),
+    [
+        (["numpy/", "numpy-2.1.0.dist-info/"], "2.1.0"),
+        (["numpy/", "numpy-1.21.5.egg-info/"], "1.21.5"),
+        (["numpy/", "numpy-1.17.4-py3.8.egg-info"], "1.17.4"),
+        (["numpy_groupies-0.9.dist-info/", "numpydoc-1.5.0.dist-info/"], ""),
+        (["numpy/"], ""),
+        ([], ""),
+    ],
+)
+def test_the_version_of_numpy_is_read_off_its_metadata(there: list[str], version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    for name in there:
+        (site / name).mkdir() if name.endswith("/") else (site / name).touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "none"), str(site)])
+    assert agent._numpy() == version
+
+
+def test_the_agents_numpy_is_the_one_that_would_be_imported(shared: Dialogue) -> None:
+    assert shared.result("hello")["numpy"] == importlib.metadata.version("numpy")
 
 
 def test_hello_says_who_answers_and_what_its_clock_shows(shared: Dialogue) -> None:
@@ -304,6 +330,15 @@ def test_a_task_may_have_a_first_inference_of_its_own(opened: Dialogue) -> None:
     assert phases == {"first": ["cold"], "warmup": ["infer"], "steady": ["infer"]}
 
 
+@pytest.fixture
+def streaming(running: Dialogue) -> Iterator[Dialogue]:
+    """An agent that is waited for no longer than a minute: one that says nothing is ended."""
+    timer = threading.Timer(60.0, running.process.kill)
+    timer.start()
+    yield running
+    timer.cancel()
+
+
 # --- sampling ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -346,23 +381,52 @@ class Sensors:
         pass
 """
 
+WIDE = """
+class Sensors:
+    totals = absent = []
+    channels = [{"site": str(number)} for number in range(40)]
 
-def test_rows_come_in_pieces_in_order_with_a_missed_read_as_none_and_a_zero_as_zero(running: Dialogue, tmp_path: Path) -> None:
+    def __init__(self, pid, covers):
+        self.status = open("/proc/self/statm", "rb", buffering=0)
+
+    def read(self):
+        self.status.seek(0)
+        return [int(self.status.read(60).split()[1]) * 4096.0] * len(self.channels)
+
+    def close(self):
+        self.status.close()
+"""
+
+
+def test_rows_come_in_pieces_in_order_with_a_missed_read_as_none_and_a_zero_as_zero(streaming: Dialogue, tmp_path: Path) -> None:
     half = tmp_path / "board.py"
     half.write_text(SENSORS)
-    running.load("board", half)
-    running.send(json.dumps({"do": "sample", "with": {"hertz": 5000, "pid": 0}}))
-    assert running.receive()["event"] == "sampling"
-    time.sleep(0.5)
-    running.send(json.dumps({"do": "clock"}))
+    streaming.load("board", half)
+    streaming.send(json.dumps({"do": "sample", "with": {"hertz": 5000, "pid": 0}}))
+    assert streaming.receive()["event"] == "sampling"
     rows: list[list[float | None]] = []
-    while (message := running.receive()).get("event") == "rows":
-        assert len(message["rows"]) <= 500
+    while len(rows) < 1500:  # handed over while the sampling goes on: nobody has asked for anything
+        message = streaming.receive()
+        assert 0 < len(message["rows"]) == len(message["t_ns"]) <= 500
         rows += message["rows"]
-    assert len(rows) > 500
+    streaming.send(json.dumps({"do": "clock"}))
+    while (message := streaming.receive()).get("event") == "rows":
+        rows += message["rows"]
     assert rows == [[float(one), None if one % 2 else 0.0] for one in range(1, len(rows) + 1)]
     assert message["result"]["totals"][0]["sites"] == ["a", "b"]
     assert "rows" not in message["result"]
+
+
+def test_a_sampler_takes_no_more_memory_the_longer_it_samples(streaming: Dialogue, tmp_path: Path) -> None:
+    half = tmp_path / "board.py"
+    half.write_text(WIDE)
+    streaming.load("board", half)
+    streaming.send(json.dumps({"do": "sample", "with": {"hertz": 20_000, "pid": 0}}))
+    assert streaming.receive()["event"] == "sampling"
+    grown = [0.0]
+    while len(grown) < 18_000:  # half an hour at 10 Hz; to keep so many rows of 40 numbers would take 6 MB at least
+        grown += [row[0] for row in streaming.receive()["rows"]]
+    assert grown[-1] - grown[1000] < 1e6
 
 
 # --- changing the machine and undoing it -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from tests.board_trees import (
     CPUS,
     DESKTOP,
     GUEST,
+    KERNEL,
     LAPTOP,
     MACHINES,
     PRIVATE,
@@ -29,6 +31,7 @@ from tests.board_trees import (
     channel,
     cpu_times,
     host,
+    hwmon,
     sites,
     why,
     without,
@@ -78,6 +81,86 @@ def test_temperatures_are_named_by_type_and_label(build: Callable[..., str]) -> 
     assert sites(sensors, "temperature") == {"acpitz": 27.8, "coretemp/Package id 0": 60.0, "x86_pkg_temp": 61.0}
     found = sites(host.Sensors(build(SERVER)), "temperature")
     assert found == {"coretemp@coretemp.0/Package id 0": 45.0, "coretemp@coretemp.1/Package id 1": 47.0}
+
+
+THINGS: Tree = {
+    **KERNEL,
+    "sys/class/thermal/thermal_zone0/type": "soc-thermal",
+    "sys/class/thermal/thermal_zone0/temp": "48538",
+    "sys/devices/virtual/thermal/thermal_zone0/uevent": "",
+    **hwmon(0, "soc_thermal", "virtual/thermal/thermal_zone0", temp1_input=48538),
+    **hwmon(1, "tmp451", "platform/i2c/1-004c", temp1_label="Local", temp1_input=40_000, temp2_label="Remote", temp2_input=45_500),
+    **hwmon(2, "spd5118", "platform/i2c/3-0050", temp1_input=39_000),
+    **hwmon(3, "spd5118", "platform/i2c/3-0051", temp1_input=41_000),
+    **hwmon(4, "phy", "platform/gmac0/mdio_bus/0:01", temp1_input=51_000),
+    **hwmon(5, "phy", "platform/gmac1/mdio_bus/0:01", temp1_input=52_000),
+    **hwmon(6, "nvme", "nvme0", temp1_label="Composite", temp1_input=39_850),
+    **hwmon(7, "drivetemp", "0:0:0:0", temp1_input=31_000),
+    **hwmon(8, "ath11k_hwmon", "0001:01:00.0", temp1_input=47_000),
+    **hwmon(9, "nct6798", "nct6775.656", temp1_label="AUXTIN0", temp1_input=127_000),
+    **hwmon(10, "nouveau", "0000:01:00.0", temp1_input=35_000),
+    "sys/devices/0000:01:00.0/power/runtime_status": "suspended",
+}
+"""A board with thermometers of other things than its processor: a copy of a thermal zone, chips on buses, drives, a radio, a card that sleeps."""
+
+
+def test_what_else_has_a_thermometer_is_named_by_driver_label_and_device(build: Callable[..., str]) -> None:
+    sensors = host.Sensors(build(THINGS))
+    assert sites(sensors, "temperature") == {
+        "soc-thermal": 48.538,
+        "phy@platform/gmac0/mdio_bus/0:01/temp1": 51.0,
+        "phy@platform/gmac1/mdio_bus/0:01/temp1": 52.0,
+        "spd5118@3-0050/temp1": 39.0,
+        "spd5118@3-0051/temp1": 41.0,
+        "tmp451/Local": 40.0,
+        "tmp451/Remote": 45.5,
+    }
+    assert {one["scope"] for one in sensors.channels if one["kind"] == "temperature"} == {"board"}
+
+
+def test_numbers_that_change_from_boot_to_boot_change_no_name(build: Callable[..., str]) -> None:
+    found = [
+        host.Sensors(build(THINGS)),
+        host.Sensors(build({re.sub(r"hwmon(\d+)", lambda one: f"hwmon{50 - int(one[1])}", name): content for name, content in THINGS.items()})),
+    ]
+    assert found[0].channels == found[1].channels
+    assert sites(found[0], "temperature") == sites(found[1], "temperature")
+
+
+def test_a_thermometer_whose_reading_disturbs_is_not_sampled_and_says_why(build: Callable[..., str]) -> None:
+    root = build(THINGS)
+    told = why(host.Sensors(root), "temperature")
+    assert "a command to the drive" in told["nvme/Composite"][0]
+    assert "a command to the drive" in told["drivetemp/temp1"][0]
+    assert "radio's firmware" in told["ath11k_hwmon/temp1"][0]
+    assert "nothing is wired" in told["nct6798/AUXTIN0"][0]
+    assert told["nouveau/temp1"] == ("the device sleeps; reading would wake it", "echo on | sudo tee /sys/class/hwmon/hwmon10/device/power/control")
+    assert len(told) == 5
+    before_and_after = host.state(root)["temperatures_c"]
+    assert before_and_after["nvme/Composite"] == 39.85
+    assert before_and_after["ath11k_hwmon/temp1"] == 47.0
+    assert "nouveau/temp1" not in before_and_after
+
+
+def test_what_is_not_the_processor_is_read_in_every_tenth_row(build: Callable[..., str]) -> None:
+    root = build(THINGS)
+    sensors = host.Sensors(root)
+    assert sites(sensors, "temperature")["tmp451/Local"] == 40.0
+    Path(root, "sys/class/hwmon/hwmon1/temp1_input").write_text("60000")
+    Path(root, "sys/class/thermal/thermal_zone0/temp").write_text("70000")
+    rows = [sites(sensors, "temperature") for _ in range(10)]
+    assert [row["tmp451/Local"] for row in rows] == [40.0] * 9 + [60.0]
+    assert {row["soc-thermal"] for row in rows} == {70.0}
+
+
+def test_a_copy_of_a_zone_is_known_by_its_name_where_the_kernel_gives_it_no_device(build: Callable[..., str]) -> None:
+    copy = {"sys/class/hwmon/hwmon0/name": "soc_thermal", "sys/class/hwmon/hwmon0/temp1_input": "48538"}
+    assert sites(host.Sensors(build({**without(THINGS, "hwmon"), **copy})), "temperature") == {"soc-thermal": 48.538}
+
+
+def test_drives_and_radios_alone_leave_the_processor_without_a_thermometer(build: Callable[..., str]) -> None:
+    told = why(host.Sensors(build(without(THINGS, "thermal"))), "temperature")
+    assert "coretemp or k10temp" in told["cpu"][1]
 
 
 def test_zones_of_one_type_are_told_apart(build: Callable[..., str]) -> None:

@@ -20,13 +20,13 @@ from typing import Any
 import pytest
 
 from harness.measure.ssh import kept
-from harness.measure.ssh.kept import STDERR_MOST, Journal
+from harness.measure.ssh.kept import Journal
 from tests.lab import AGENT, PATIENCE_S, ROOT, alive, group, until, workers
 from tests.test_floors import imported
 
 ON_BOARD = [ROOT / "harness/measure" / name for name in ("keeper.py", "ssh/kept.py", "ssh/look.py", "ssh/receive.py")]
 HALF = """
-import os, pathlib, subprocess, sys
+import os, pathlib, subprocess, sys, time
 def probe():
     {}
     return {{}}
@@ -274,6 +274,31 @@ def test_an_orderly_end_is_confirmed_when_nothing_is_left(desk: Desk) -> None:
     until(desk.gone, "the keeper ends")
 
 
+SLOW = "while not pathlib.Path({!r}).exists():\n    time.sleep(0.02)"
+
+
+def test_who_comes_while_the_board_carries_out_its_will_is_told_so_and_for_how_long_at_the_most(desk: Desk) -> None:
+    desk.opened()
+    pump = desk.opened("attach")
+    go = desk.folder / "go"
+    desk.ask(pump, "will", requests=desk.requests(SLOW.format(str(go))), file=str(desk.folder / "agent.py"))
+    os.kill(desk.keeper(), signal.SIGTERM)
+    refused = desk.hear(desk.pump("hold", session="s2"))
+    assert (refused["answer"], refused["by"]["user"], refused["by"]["same"]) == ("held", "ann", False)
+    assert 0 <= refused["by"]["ending"]["for_s"] < refused["by"]["ending"]["most_s"] == 384, "two requests and a greeting of 120 s, and what is stuck"
+    ours = desk.pump("attach")
+    assert desk.hear(ours)["answer"] == "open"
+    assert desk.hear(ours)["who"]["ending"], "and so is its own harness, instead of being attached"
+    go.touch()
+    until(desk.gone, "the will is carried out")
+
+
+def test_a_board_is_free_when_its_end_is_confirmed(desk: Desk) -> None:
+    for _ in range(3):
+        desk.sent = 0
+        desk.ask(desk.opened(), "bye")
+
+
 STRAY = "pathlib.Path(__file__ + '.pid').write_text(str(subprocess.Popen(['sleep', '600'], start_new_session={}).pid))"
 
 
@@ -308,17 +333,47 @@ def test_what_a_killed_keeper_left_is_cleared_away_by_the_next(desk: Desk) -> No
     assert sorted(path.name for path in desk.run.iterdir()) == ["journal", "keeper.pid"]
 
 
-def test_a_long_stderr_is_kept_short_and_its_end_is_told(desk: Desk) -> None:
+def test_of_a_flood_of_stderr_only_the_end_is_kept_and_who_prints_neither_waits_for_ever_nor_fails(desk: Desk) -> None:
     pump = desk.opened()
     desk.agent(pump)
-    desk.probed(pump, f"os.write(2, b'x' * {STDERR_MOST + 10} + b'the end')")
-    desk.say(pump, {"beat": 1, "ack": 0})
-    noise = [path for path in Path(f"/proc/{desk.keeper()}/fd").iterdir() if path.readlink().name.startswith("memfd:stderr")]
-    until(lambda: noise[0].stat().st_size < STDERR_MOST, "it is shortened")
+    before = peak(desk.keeper())
+    desk.probed(pump, "for _ in range(4096):\n    os.write(2, b'x' * 65536)\nos.write(2, b'the end')")  # 256 MB
+    assert peak(desk.keeper()) - before < 8 << 20, "and none of it lies in a file that counts as memory"
+    assert not [path for path in Path(f"/proc/{desk.keeper()}/fd").iterdir() if "memfd" in str(path.readlink())]
     desk.probed(pump, "os.write(2, b' and more')")
     text = desk.ask(pump, "stderr", agent=1)["text"]
     assert text.endswith("xthe end and more")
     assert len(text) == 8000
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process ever had [B]."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+def test_what_an_agent_printed_last_is_told_also_after_its_end_and_a_closed_stderr_wakes_nobody(desk: Desk) -> None:
+    pump = desk.opened()
+    desk.agent(pump)
+    desk.probed(pump, "os.write(2, b'last words')\nos.close(1)\nos.close(2)")
+    spent = Path(f"/proc/{desk.keeper()}/schedstat")
+    begun, _, turns = spent.read_text().split()
+    assert desk.ask(pump, "stderr", agent=1)["text"] == "last words"
+    desk.probed(pump, "time.sleep(1)")
+    assert int(spent.read_text().split()[2]) - int(turns) < 100, f"it sleeps: {begun}"
+    desk.ask(pump, "end", agent=1)
+    while desk.hear(pump).get("ended") is None:
+        pass
+    assert desk.ask(pump, "stderr", agent=1)["text"] == "last words"
+
+
+def test_a_restore_that_prints_more_than_a_pipe_holds_is_carried_out(desk: Desk) -> None:
+    pump = desk.opened()
+    done = desk.folder / "done"
+    body = f"os.write(2, b'x' * {8 << 20})\npathlib.Path({str(done)!r}).write_text('restored')"
+    desk.ask(pump, "will", requests=desk.requests(body), file=str(desk.folder / "agent.py"))
+    desk.ask(pump, "bye")
+    assert done.read_text() == "restored"
 
 
 def test_a_board_is_held_once_and_who_asks_is_told_by_whom(desk: Desk) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dis
+import inspect
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from harness import cache
-from harness.errors import Cut, Stable, Transient
+from harness.errors import Cut, LinkError, Stable, Transient
 from harness.measure import link, runner
 from harness.measure.artifacts import Workshop
 from harness.measure.hold import Held
@@ -25,7 +29,8 @@ from tests import lab
 from tests.lab import PACK, ROOT, RUNTIMES, alive, group, host, until
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from harness.measure.link import Agent
 
@@ -75,6 +80,44 @@ def test_a_sampler_that_hangs_costs_the_telemetry_and_not_the_run(tmp_path: Path
         found = runner._sensors(sampler, 10.0, "toy")
     assert (found.instrument, found.rows) == ("board:toy", [])
     assert "no answer within" in found.absent[0].reason
+
+
+COUNTS = """
+import pathlib
+
+class Sensors:
+    totals = absent = []
+    channels = [{"site": "a"}]
+
+    def __init__(self, pid, covers):
+        self.count = 0
+
+    def read(self):
+        self.count += 1
+        if self.count == 20_000:
+            pathlib.Path(__file__ + ".done").touch()
+        return [self.count]
+
+    def close(self):
+        pass
+"""
+
+
+def test_a_sampler_goes_on_while_the_worker_is_waited_for_however_much_it_says(tmp_path: Path) -> None:
+    half = tmp_path / "board.py"
+    half.write_text(COUNTS)
+    link = Local()
+    with link.start(1) as worker, link.start(1) as sampler:
+        sampler.ask("load", 60.0, role="board", path=str(half), sha256=cache.sha256(half))
+        sampler.begin("sample", hertz=50_000, pid=0)
+        sampler.wait("sampling", 60.0)
+        sent(worker, tmp_path, f"while not os.path.exists({str(half) + '.done'!r}): time.sleep(0.01)")
+        worker.ask("probe", 60.0)  # a pipe holds not a quarter of the rows that it waits for
+        rows: list[float] = []
+        sampler.begin("clock")
+        sampler.finish(60.0, lambda event: rows.extend(row[0] for row in event["rows"]))
+    assert rows == list(range(1, len(rows) + 1))
+    assert len(rows) >= 20_000
 
 
 class Away(Local):
@@ -208,6 +251,87 @@ def test_the_group_is_gone_after_an_exception_in_the_block(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     until(lambda: not group(worker(tmp_path)), "the whole group ends with the block")
+
+
+def each_line(function: Callable[..., Any], action: Callable[[], None]) -> Iterator[bool]:
+    """Run `action` again and again, with Ctrl-C at the first, second ... of the lines of `function` that run before it returns or yields."""
+    code = inspect.unwrap(function).__code__
+
+    def at(wanted: int) -> bool:
+        lines, caught = set[int](), False
+
+        def local(frame: FrameType, event: str, _: Any) -> Any:
+            if event == "line" and frame.f_code.co_code[frame.f_lasti] != dis.opmap["NOP"]:  # there Ctrl-C never comes, and no handler is ready
+                lines.add(frame.f_lineno)
+                if len(lines) == wanted:
+                    lines.update(range(-1000, 0))  # once
+                    raise KeyboardInterrupt
+            if event == "return":
+                lines.update(range(-1000, 0))
+            return local if len(lines) < wanted else None
+
+        sys.settrace(lambda frame, *_: local if frame.f_code is code and len(lines) < wanted else None)
+        try:
+            action()
+        except KeyboardInterrupt:
+            caught = True
+        finally:
+            sys.settrace(None)
+        return caught
+
+    number = 1
+    while at(number):
+        yield True
+        number += 1
+    assert number > 2, "some lines have run"
+
+
+def test_ctrl_c_at_any_line_of_the_start_leaves_no_agent() -> None:
+    def start() -> None:
+        with Local().start(1):
+            pass
+
+    for interrupted in each_line(Local.start, start):
+        assert interrupted
+        assert not [pid for pid in children() if alive(pid)]
+
+
+def children() -> list[int]:
+    """The agents that this process has started."""
+    found = Path(f"/proc/{os.getpid()}/task/{threading.get_native_id()}/children").read_text().split()
+    return [int(pid) for pid in found if str(link.AGENT) in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def stuck(monkeypatch: pytest.MonkeyPatch, inside: BaseException | None) -> None:
+    """A block whose agent cannot be ended, as one that a driver holds."""
+    monkeypatch.setattr(link, "STUCK_S", 0.1)
+    monkeypatch.setattr(link, "END_S", 0.1)
+    monkeypatch.setattr(os, "killpg", lambda *_: None)
+    agents: list[subprocess.Popen[bytes]] = []
+    try:
+        with Local().start(1) as agent:
+            assert isinstance(agent, link._Process)
+            agents.append(agent.process)
+            agent.process.send_signal(signal.SIGSTOP)
+            if inside:
+                raise inside
+    finally:
+        agents[0].kill()
+        agents[0].wait()
+
+
+@pytest.mark.parametrize("inside", [None, Transient("no answer within 5 s", "")], ids=["", "after another failure"])
+def test_an_agent_that_cannot_be_ended_is_named_and_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch, inside: LinkError | None) -> None:
+    with pytest.raises(Stable, match=r"process \d+ cannot be ended: .*driver") as caught:
+        stuck(monkeypatch, inside)
+    assert "restart" in caught.value.fix
+    assert caught.value.detail == (str(inside) if inside else "")
+
+
+def test_ctrl_c_stays_ctrl_c_where_an_agent_cannot_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        stuck(monkeypatch, KeyboardInterrupt())
+    assert "cannot be ended" in caught.value.__notes__[0]
 
 
 def test_an_agent_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

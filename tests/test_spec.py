@@ -110,8 +110,8 @@ def refusal(ask: Callable[[], Any]) -> SpecError:
         (Workload, "macs =", "mac =", "published.mac"),
         (Workload, "licence =", "license =", "pretrained[0].license"),
         (Target, "board =", "bord =", "bord"),
-        (Target, "install =", "instal =", "runtimes[...].instal"),
-        (Target, "toolchain =", "toolchian =", "runtimes[...].convert[...].toolchian"),
+        (Target, "install =", "instal =", "runtimes.fast.instal"),
+        (Target, "toolchain =", "toolchian =", "runtimes.fast.convert.int8.toolchian"),
     ],
 )
 def test_an_unknown_key_is_named_with_its_file_and_the_one_that_was_meant(tmp_path: Path, kind: Any, known: str, wrong: str, key: str) -> None:

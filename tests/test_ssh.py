@@ -10,25 +10,31 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness import cache
-from harness.errors import Cut, LinkError, Stable, Transient, UsageError
+from harness.errors import Cut, LinkError, Lost, Stable, Transient, UsageError
 from harness.measure import ssh
-from harness.measure.link import Local
-from harness.measure.ssh import Ssh, channel, look, survey, upload
+from harness.measure.link import AGENT, Local, plain
+from harness.measure.ssh import Ssh, channel, client, kept, look, survey, upload
 from harness.measure.ssh.client import Client, explain, remote
 from tests.fake_ssh import Board, install
 from tests.lab import ROOT, alive, host, until, workers
+from tests.test_link import each_line
 
 if TYPE_CHECKING:
     from harness.measure.link import Agent
 
 HALF = "import os, pathlib, subprocess, sys, time\ndef probe():\n    {}\n    return {{}}\n"
+
+
+def look_of(folder: Path) -> Callable[[str], str]:
+    """What looks at a board, with a folder of the test's own for those that everybody shares."""
+    return lambda name: client.own(name).replace('SHARED = ("/var/tmp", "/tmp")', f"SHARED = ({str(folder / 'shared')!r},)")
 
 
 @pytest.fixture
@@ -44,6 +50,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(ssh, "CONNECT_PAUSES_S", (0.05, 0.1))
     monkeypatch.setattr(ssh, "UPLOAD_PAUSES_S", (0.05, 0.1))
     monkeypatch.setattr(channel, "PAUSES_S", (0.05,))
+    monkeypatch.setattr(survey, "own", look_of(folder))
     threads = threading.active_count()
     yield folder
     until(lambda: not workers(str(folder)[-40:]), "no process is left")
@@ -260,12 +267,57 @@ def test_a_home_that_cannot_be_written_to_is_passed_over_and_said(board: Board) 
     assert "instead" in said[0]
 
 
-def test_a_run_on_the_board_itself_and_one_over_ssh_remember_in_one_file_what_they_changed(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    link = Ssh("b1")
+@pytest.mark.parametrize("folder", ["", "elsewhere"])
+def test_a_run_on_the_board_itself_and_any_over_ssh_remember_in_one_file_what_they_changed(
+    board: Board, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    link = Ssh("b1", folder=str(board.home / folder) if folder else "")
     with link.hold():
         over_ssh = link.state_file()
-    monkeypatch.setenv("SOCBENCH_CACHE", str(board.home / ".cache/socbench"))
+        assert link.board.folder == str(board.home / (folder or ".cache/socbench"))
+    monkeypatch.setenv("HOME", str(board.home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(board.home / "other"))
+    monkeypatch.delenv("SOCBENCH_CACHE", raising=False)
     assert Local().state_file() == over_ssh
+
+
+def test_where_what_undoes_a_change_lies_does_not_depend_on_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(look, "SHARED", (str(tmp_path / "var"), str(tmp_path / "tmp")))
+    for name in ("home", "var", "tmp", "asked"):
+        (tmp_path / name).mkdir()
+    asked, name = str(tmp_path / "asked"), f"changed-{plain(os.uname().nodename)}.json"
+    mine = f"socbench-{os.getuid()}"
+    assert look.state(asked) == (str(tmp_path / "home/.cache/socbench" / name), True)
+    monkeypatch.setattr(look, "kind", lambda folder: "tmpfs" if "/home/" in folder else "ext4")
+    assert look.state(asked) == (str(tmp_path / "var" / mine / name), True), "rather where it survives a power cut"
+    monkeypatch.setattr(look, "kind", lambda _: "tmpfs")
+    assert look.state(asked) == (str(tmp_path / "home/.cache/socbench" / name), True)
+    shutil.rmtree(tmp_path / "home/.cache")
+    (tmp_path / "home/.cache").touch()
+    (tmp_path / "var" / mine).chmod(0o777)
+    assert look.state(asked) == (str(tmp_path / "tmp" / mine / name), True), "not where others may write"
+    monkeypatch.setattr(look, "LITTLE", 1 << 60)
+    assert look.state(asked) == (f"{asked}/{name}", False)
+
+
+def test_an_agent_looks_for_what_undoes_a_change_wherever_a_survey_may_have_let_it_lie() -> None:
+    source = AGENT.read_text()
+    for place in look.SHARED:
+        assert f'"{place}"' in source
+    assert '"~/.cache/socbench"' in source
+    assert f'"{kept.KEPT}"' in source
+
+
+def test_where_it_can_lie_in_the_folder_asked_for_only_that_is_said(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "own", lambda name: look_of(board.folder.parent)(name).replace("LITTLE = 1 << 20", "LITTLE = 1 << 60"))
+    said: list[str] = []
+    link = Ssh("b1", folder=str(board.home / "x"), say=said.append)
+    with link.hold():
+        assert link.state_file().startswith(str(board.home / "x/changed-"))
+    assert said == [
+        f"b1: what undoes a change of its settings can be kept in {board.home}/x only: after an interrupted run give it again",
+    ]
 
 
 def test_no_folder_at_all_is_an_error_that_names_each(board: Board) -> None:
@@ -354,9 +406,9 @@ def test_a_machine_without_ssh_is_told_what_to_install(monkeypatch: pytest.Monke
 
 
 def test_host_keys_are_always_checked_and_nothing_of_the_users_configuration_is_replaced() -> None:
-    client = Client("ssh://me@b1:2222")
-    command = client.command(["true"])
-    client.close()
+    ssh_client = Client("ssh://me@b1:2222")
+    command = ssh_client.command(["true"])
+    ssh_client.close()
     assert "StrictHostKeyChecking=yes" in command
     assert "BatchMode=yes" in command
     assert not [word for word in command if word == "-F" or "KnownHosts" in word or "Identity" in word]
@@ -665,6 +717,51 @@ def test_a_will_that_was_not_taken_back_is_carried_out_at_the_end(board: Board, 
         assert done.exists() != taken_back
 
 
+WAIT = "while not pathlib.Path({!r}).exists():\n        time.sleep(0.02)"
+
+
+def waiting(folder: Path) -> tuple[Path, list[dict[str, Any]]]:
+    """A will that takes until a file is there, and that file."""
+    go, half = folder / "go", folder / "will.py"
+    half.write_text(HALF.format(WAIT.format(str(go))))
+    return go, [{"do": "load", "with": {"role": "runtime", "path": str(half), "sha256": cache.sha256(half)}}, {"do": "probe"}]
+
+
+def test_a_link_that_is_back_after_the_lease_is_told_what_the_board_does_and_not_that_nothing_is_lost(board: Board, tmp_path: Path) -> None:
+    go, will = waiting(tmp_path)
+    said: list[str] = []
+    link = Ssh("b1", say=said.append, lease=1.0)
+    with link.hold():
+        with link.start(1) as agent:
+            link.will(will)
+            pid = agent.ask("hello", 60.0)["pid"]
+            board.refuse("ssh: connect to host b1 port 22: No route to host")
+            board.cut()
+            until(lambda: not alive(pid), "the lease to run out")
+            board.refuse("")
+            with pytest.raises(
+                Lost,
+                match=r"what ran on b1 is lost; the board is ending that hold.*: since \d+ s, as a rule for seconds, at the most for 384 s",
+            ):
+                agent.ask("hello", 60.0)
+        assert not [sentence for sentence in said if "nothing is lost" in sentence]
+        assert re.search(r"is held by .*; the board is ending that hold", refused(Ssh("b1")).what)
+        go.touch()
+    until(lambda: not files(board), "the will is carried out")
+
+
+@pytest.mark.parametrize("function", [Client.run, client.begin, client.Pipe.begin, channel.Channel._connect, channel.Channel._greet])
+def test_ctrl_c_at_any_line_of_what_starts_ssh_leaves_no_process(board: Board, function: Callable[..., Any]) -> None:
+    def hold() -> None:
+        with Ssh("b1", lease=0.5).hold():
+            pass
+
+    for interrupted in each_line(function, hold):
+        assert interrupted
+        until(lambda: not files(board), "the board is free")
+        until(lambda: not workers(str(board.folder)[-40:]), "no process is left")
+
+
 # --- two harnesses -----------------------------------------------------------------------------------------------------------------
 
 HOLDER = """
@@ -692,7 +789,7 @@ def test_a_second_harness_is_refused_with_who_holds_the_board(board: Board) -> N
     with other([]) as process:
         error = refused(Ssh("b1"))
         assert re.search(rf"is held by \S+@\S+ \(process {process.pid}, campaign nightly\) since \d{{4}}-.*Z, last heard of \d+ s ago", error.what)
-        assert "socbench restore NAME` (or TARGET --host b1)" in error.fix
+        assert "socbench restore TARGET --host b1" in error.fix
         process.communicate(b"")
     with Ssh("b1").hold():
         assert files(board)

@@ -16,9 +16,7 @@ from __future__ import annotations
 import array
 import gc
 import hashlib
-import importlib.metadata
 import json
-import math
 import os
 import random
 import resource
@@ -28,13 +26,16 @@ import sys
 import time
 import traceback
 import types
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 Message = Dict[str, Any]
 
 PROTOCOL = 2
 BLOCK_NS = 1_000_000  # covariates are read no more often than this, so that reading them does not become the load
 MAX_SPANS = 2_000_000
+PIECE_CELLS = 1000  # of the rows in one event, some 10 kB: rows that were kept here for half an hour would take megabytes
+HOME = "~/.cache/socbench"  # where a run writes what undoes its changes: see ssh/look.py
+SHARED = ("/var/tmp", "/tmp")  # noqa: S108 - where it cannot, in a folder here that is looked at before it is believed
 OTHER = "an interrupted run as another target (board half %s) had left settings changed"
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC on Linux: the same clock for the worker and the sampler
 
@@ -236,16 +237,12 @@ class Agent:
             _die_with_parent()
         with open(os.path.abspath(__file__), "rb") as file:
             mine = hashlib.sha256(file.read()).hexdigest()
-        try:
-            numpy_version = importlib.metadata.version("numpy")  # importing it would take longer than all the rest
-        except importlib.metadata.PackageNotFoundError:
-            numpy_version = ""
         before = clock()
         return {
             "protocol": PROTOCOL,
             "agent": mine,
             "python": ".".join(map(str, sys.version_info[:3])),
-            "numpy": numpy_version,
+            "numpy": _numpy(),
             "pid": os.getpid(),
             "clock_ns": before,
             "unix_ns": time.time_ns(),
@@ -282,16 +279,34 @@ class Agent:
         return pinned
 
     def restore(self, state: str) -> Message:
-        """Undo what the file `state` tells of, the newest change first, and remove it; {} where there is none.
+        """Undo what the file `state` tells of, and those of its name in other places, the newest change first, and remove them; {} for none.
 
         What a reboot since has undone is left alone. What cannot be undone, and what only another half can undo, stays in the file.
         """
-        kept = _kept(state)
-        if not kept:
-            return {}
-        board = self.halves["board"]
+        paths, failed = _states(state)
         restored: List[str] = []
-        failed: List[Message] = []
+        for path in paths:
+            try:
+                kept = _kept(path)
+            except ValueError as error:
+                if path == state:
+                    raise
+                failed.append({"what": str(error), "fix": "or run socbench restore with the version that wrote it"})
+                continue
+            left = self._undo(path, kept, restored, failed)
+            try:
+                if not left:
+                    os.unlink(path)
+                elif left != kept:
+                    _write(path, left)
+            except OSError as error:
+                why = "%s cannot be changed (%s): what was restored by it will be restored again" % (path, error.strerror)
+                failed.append({"what": why, "fix": "let it be written to, then run socbench restore again"})
+        return {"restored": restored, "failed": failed} if restored or failed or paths else {}
+
+    def _undo(self, path: str, kept: List[Message], restored: List[str], failed: List[Message]) -> List[Message]:
+        """Undo what one file tells of; what of it stays to be undone."""
+        board = self.halves["board"]
         left: List[Message] = []
         for one in reversed(kept):
             result: Message = {"failed": [{"what": OTHER % one["half"], "fix": "socbench restore, with the name of that target"}]}
@@ -299,16 +314,12 @@ class Agent:
                 try:
                     result = board.restore(one["snapshot"], rebooted=one["boot"] != _boot())
                 except Exception as error:  # of a version that wrote other snapshots; the older changes are undone all the same
-                    why = "what %s tells cannot be undone (%s: %s)" % (state, type(error).__name__, error)
+                    why = "what %s tells cannot be undone (%s: %s)" % (path, type(error).__name__, error)
                     result = {"failed": [{"what": why, "fix": "reboot, then remove that file"}]}
             restored += result.get("restored", [])
             failed += result.get("failed", [])
             left[:0] = [one] if result.get("failed") else []
-        if not left:
-            os.unlink(state)
-        elif left != kept:
-            _write(state, left)
-        return {"restored": restored, "failed": failed}
+        return left
 
     def open(self, files: Dict[str, str], threads: int, options: Message, samples: List[str], task_options: Message, batch: int) -> Message:
         runtime, task = self.halves["runtime"], self.halves["task"]
@@ -340,32 +351,32 @@ class Agent:
         return {"comparisons": self.halves["compare"].compare(self.task.outputs(), reference, save)}
 
     def sample(self, hertz: float, pid: int, covers: Optional[Dict[str, str]] = None) -> Message:
-        """One row of every channel, `hertz` times a second, until the next request arrives; the rows come as events, before the result.
+        """One row of every channel, `hertz` times a second, until the next request arrives; the rows come as events, in pieces, as they are read.
 
         Each at a random moment of its period: a sampler with an even step would see the same part of every item where the two keep step.
         `covers`: what a power sensor measures, by its site, where the board half cannot know it.
         """
         sensors = self.halves["board"].Sensors(pid=pid, covers=covers or {})
-        width = len(sensors.channels)
-        stamps, cells = array.array("q"), array.array("d")  # half an hour of rows as Python objects would be tens of megabytes
+        most = max(1, PIECE_CELLS // max(1, len(sensors.channels)))
+        t_ns: List[int] = []
+        rows: List[List[Optional[float]]] = []
         period = int(1e9 / hertz)
         slowest = 0
         slot = due = clock()
-        self.wire.send({"event": "sampling", "channels": sensors.channels})
+        self.wire.send({"event": "sampling", "channels": sensors.channels, "totals": sensors.totals})
         while not self.wire.pending((due - clock()) / 1e9):
             before = clock()
-            row = sensors.read()
+            rows.append(sensors.read())
             after = clock()
-            cells.extend(math.nan if value is None else value for value in row)
-            stamps.append((before + after) // 2)
+            t_ns.append((before + after) // 2)
             slowest = max(slowest, after - before)
+            if len(rows) >= most:
+                self.wire.send({"event": "rows", "t_ns": t_ns, "rows": rows})
+                t_ns, rows = [], []
             slot = max(slot + period, after)
             due = slot + int(random.random() * period)
         sensors.close()
-        for at in range(0, len(stamps), 500):
-            t_ns = stamps[at : at + 500].tolist()
-            table = [cells[(at + one) * width : (at + one + 1) * width] for one in range(len(t_ns))]
-            rows = [[None if value != value else value for value in row] for row in table]  # NaN is no JSON
+        if rows:
             self.wire.send({"event": "rows", "t_ns": t_ns, "rows": rows})
         return {"channels": sensors.channels, "totals": sensors.totals, "absent": sensors.absent, "read_error_ns": (slowest + 1) // 2}
 
@@ -374,6 +385,27 @@ class Agent:
             model.close()
         self.models = {}
         return {"state": self.halves["board"].state()} if "board" in self.halves else {}
+
+
+def _numpy() -> str:
+    """The version of numpy by its folder of metadata, "" without one. importlib.metadata would take 4 MB of memory, importing numpy far more, and time."""
+    for entry in sys.path:
+        try:
+            names = os.listdir(entry)
+        except OSError:
+            continue
+        for name in names:
+            first, _, rest = name.partition("-")
+            if first == "numpy" and rest.endswith((".dist-info", ".egg-info")):
+                return rest.rpartition(".")[0].partition("-")[0]
+        if "numpy" in names:  # put there in a way of its own
+            import importlib.metadata
+
+            try:
+                return importlib.metadata.version("numpy")
+            except importlib.metadata.PackageNotFoundError:
+                return ""
+    return ""
 
 
 def _boot() -> str:
@@ -391,6 +423,34 @@ def _name(half: Any) -> str:
     return os.path.splitext(os.path.basename(file))[0]
 
 
+def _states(state: str) -> Tuple[List[str], List[Message]]:
+    """`state`, if it is there, and the files of its name in all places, the newest first; and which of these cannot be trusted or seen, and why."""
+    found: Dict[str, float] = {}
+    failed: List[Message] = []
+    mine = "socbench-%d" % os.getuid()
+    shared = [os.path.join(place, mine) for place in [*SHARED, os.environ.get("TMPDIR") or SHARED[0]]]
+    asked = os.path.dirname(os.environ.get("SOCBENCH_KEPT", ""))  # the board's folder, from the keeper: where nothing else will do, it lies there
+    for folder in dict.fromkeys([os.path.dirname(state), *([asked] if asked else []), os.path.expanduser(HOME), *shared]):
+        path = os.path.join(folder, os.path.basename(state))
+        try:
+            written = os.stat(path).st_mtime
+            owner = os.lstat(folder) if folder in shared else os.stat(folder)  # anybody may have made such a folder, or a link in its place
+            strange = owner.st_uid != os.getuid() or bool(folder in shared and owner.st_mode & 0o077)
+            why = "others may have written it" if strange else ""
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            written, why = 0.0, error.strerror or "it cannot be looked at"
+        if path == state:  # the harness names it; if it cannot be read, that is an error
+            found[path] = written
+        elif not why and os.path.realpath(path) not in map(os.path.realpath, found):
+            found[os.path.realpath(path)] = written
+        elif why:
+            what = "%s, which may tell how to undo a change of settings, is not used: %s" % (path, why)
+            failed.append({"what": what, "fix": "run socbench restore from the account that it is of, or remove it"})
+    return sorted(found, key=lambda path: -found[path]), failed
+
+
 def _kept(state: str) -> List[Message]:
     """What it takes to undo changes, the oldest first: {"half", "boot", "snapshot"}; [] where there is no file."""
     try:
@@ -400,7 +460,7 @@ def _kept(state: str) -> List[Message]:
             raise ValueError("it is of another version")
     except FileNotFoundError:
         return []
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ValueError("%s, which tells how to undo a change of settings, cannot be read (%s): reboot, then remove it" % (state, error)) from None
     return kept
 

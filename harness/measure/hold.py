@@ -59,8 +59,8 @@ def held(zoo: Zoo, target: str, link: Link, say: Say = lambda _: None) -> Iterat
         with link.start(1) as agent:
             loads = load(link, agent, halves)
             board = agent.ask("probe", 60.0)["board"]
-            module = recognise(zoo, target, board)
-            _told(say, link, "an interrupted run had left settings changed", agent.ask("restore", 120.0, state=state))
+            module = recognise(zoo, target, board, link.name)
+            before = _told(say, link, "an interrupted run had left settings changed", agent.ask("restore", 120.0, state=state))
         link.will([*loads, {"do": "restore", "with": {"state": state}}])
         try:
             with link.start(1) as agent:
@@ -68,10 +68,10 @@ def held(zoo: Zoo, target: str, link: Link, say: Say = lambda _: None) -> Iterat
                 pinned = agent.ask("pin", 120.0, wanted={**spec.pin, **(module.pin if module else {})}, state=state)
             yield Held(module.title if module else "", board, pinned, module.covers if module else {})
         finally:
-            _give_back(link, halves, state, say)
+            _give_back(link, target, halves, state, lambda sentence: None if sentence in before else say(sentence))
 
 
-def _give_back(link: Link, halves: list[tuple[str, Path]], state: str, say: Say) -> None:
+def _give_back(link: Link, target: str, halves: list[tuple[str, Path]], state: str, say: Say) -> None:
     """Restore; where the machine cannot be reached, say who will."""
     try:
         with link.start(1) as agent:
@@ -80,16 +80,19 @@ def _give_back(link: Link, halves: list[tuple[str, Path]], state: str, say: Say)
         link.will([])
     except LinkError as error:
         what = f"settings of {link.name or 'this machine'} were not restored: {error.what}"
-        say(f"{what}; the board does it itself soon, or do it now: socbench restore NAME" if link.name else f"{what}; fix: socbench restore host")
+        again = f"socbench restore {target} --host {link.name}"
+        say(f"{what}; the board does it itself soon, or do it now: {again}" if link.name else f"{what}; fix: socbench restore {target}")
 
 
-def _told(say: Say, link: Link, why: str, found: dict[str, Any]) -> None:
-    """Say what a restore did: all of it where there is a reason to know (`why`), else only what failed."""
+def _told(say: Say, link: Link, why: str, found: dict[str, Any]) -> list[str]:
+    """Say what a restore did: all of it where there is a reason to know (`why`), else only what failed; the sentences of what failed."""
     where = link.name or "this machine"
     if why and found.get("restored"):
         say(f"{where}: {why}; restored: {', '.join(found['restored'])}")
-    for one in found.get("failed", []):
-        say(f"{where}: not restored: {one['what']}; fix: {one['fix']}")
+    failed = [f"{where}: not restored: {one['what']}; fix: {one['fix']}" for one in found.get("failed", [])]
+    for sentence in failed:
+        say(sentence)
+    return failed
 
 
 def undo(zoo: Zoo, target: str, link: Link) -> dict[str, Any]:

@@ -29,11 +29,11 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.measure.ssh.kept import GRACE_S, NAME, PIECE, Guest, Job, Journal, answer, boot, clear, connect, peer, sweep, told, who
+    from harness.measure.ssh.kept import GRACE_S, NAME, PIECE, Guest, Job, Journal, answer, attend, boot, clear, connect, peer, sweep, told, who
 else:
     sys.dont_write_bytecode = True  # what lies beside us is the store, where everything is named by its content
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from kept import GRACE_S, NAME, PIECE, Guest, Job, Journal, answer, boot, clear, connect, peer, sweep, told, who
+    from kept import GRACE_S, NAME, PIECE, Guest, Job, Journal, answer, attend, boot, clear, connect, peer, sweep, told, who
 
 WILL_S = 120.0  # what each request of the will gets, as much as from the harness
 STUCK_S = 5 * GRACE_S  # what a driver holds for so long after its kill is not waited for: the settings go back all the same
@@ -58,10 +58,9 @@ class Keeper:
         for end in (self.bell, ring):
             end.setblocking(False)
         signal.set_wakeup_fd(ring.fileno())
-        for number in (signal.SIGHUP, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, self.stop)
+        handlers: list[Any] = [signal.SIG_IGN, signal.SIG_IGN, self.stop, lambda *_: None]
+        for number, handler in zip((signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD), handlers):
+            signal.signal(number, handler)
         sweep(self.run_folder)
         clear(self.run_folder)
         os.makedirs(self.run_folder, 0o700)
@@ -118,23 +117,25 @@ class Keeper:
 
     def wait(self) -> None:
         """Sleep until something happens, and see to it."""
-        poll = select.poll()
+        poll, now = select.poll(), time.monotonic()
         for waiting in (self.listener, self.bell):
             poll.register(waiting, select.POLLIN)
         for guest in self.guests:
             poll.register(guest.connection, select.POLLIN | (select.POLLOUT if guest.out or self.more(guest) else 0))
         running = [(number, job) for number, job in self.jobs.items() if not job.over]
         for _, job in running:
-            if job.output >= 0:
-                poll.register(job.output, select.POLLIN)
+            for end in job.ends(now):
+                poll.register(end, select.POLLIN)
             if job.pending:
                 poll.register(job.input, select.POLLOUT)
-        ready = {number for number, _ in poll.poll(max(0.0, self.due() - time.monotonic()) * 1000)}
+        ready = {number for number, _ in poll.poll(max(0.0, self.due(now) - time.monotonic()) * 1000)}
         if self.bell.fileno() in ready:
             self.bell.recv(4096)
         for number, job in running:
             if job.output in ready:
                 self.hear(number, job)
+            if job.noise in ready:
+                job.hear_noise()
             if job.input in ready:
                 job.write()
         for guest in list(self.guests):
@@ -146,12 +147,11 @@ class Keeper:
             if len(strangers) > 16:
                 self.drop(strangers[0])
 
-    def due(self) -> float:
+    def due(self, now: float) -> float:
         """When to wake although nothing has happened."""
-        due = [self.heard + self.lease + 0.1, *(job.kill_at for job in self.jobs.values() if job.kill_at is not None and not job.over)]
-        if self.jobs and not self.attached:
-            due.append(time.monotonic() + 10.0)  # no beats wake us now, and a stderr may have to be shortened
-        return min(due)
+        running = [job for job in self.jobs.values() if not job.over]
+        asked = [job.noise_at for job in running if job.noise >= 0 and job.noise_at > now] + [job.kill_at for job in running if job.kill_at]
+        return min([self.heard + self.lease + 0.1, *asked])
 
     def hear(self, number: int, job: Job) -> bool:
         """Keep what an agent says; whether there was anything."""
@@ -161,7 +161,6 @@ class Keeper:
         return bool(piece)
 
     def look_after(self, number: int, job: Job) -> None:
-        job.bound_noise()
         if job.kill_at is not None and not job.over and time.monotonic() >= job.kill_at:
             job.kill()
         if not job.over and job.ended():
@@ -221,8 +220,7 @@ class Keeper:
 
     def who(self) -> dict[str, Any]:
         now = time.monotonic()
-        kept = {"keeper": os.getpid(), "for_s": now - self.begun, "heard_s": now - self.heard}
-        return dict(self.terms["holder"], **kept)
+        return dict(self.terms["holder"], keeper=os.getpid(), for_s=now - self.begun, heard_s=now - self.heard)
 
     def drop(self, guest: Guest) -> None:
         if guest is self.attached:
@@ -234,13 +232,16 @@ class Keeper:
     # --- the end -------------------------------------------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """End the agents, carry out the will, leave nothing behind."""
-        for job in self.jobs.values():
-            if not job.over:
-                job.leave()
+        """End the agents, carry out the will, leave nothing behind; meanwhile whoever comes is told so, and for how long at the most."""
+        begun = time.monotonic()
+        most = 2 * GRACE_S + STUCK_S + (WILL_S * (1 + len(self.will)) + STUCK_S if self.will else 0.0)
+        leave = attend(self.listener, self.session, lambda: dict(self.who(), ending={"for_s": time.monotonic() - begun, "most_s": most}))
+        for job in [job for job in self.jobs.values() if not job.over]:
+            job.leave()
         deadline = time.monotonic() + STUCK_S
         while any(not job.over for job in self.jobs.values()) and time.monotonic() < deadline:
             for number, job in list(self.jobs.items()):
+                job.stderr()
                 self.look_after(number, job)
             time.sleep(0.02)
         try:
@@ -249,7 +250,7 @@ class Keeper:
         finally:
             sweep(self.run_folder)
             clear(self.run_folder)
-        self.listener.close()
+        leave()
         if self.attached:  # the last answers
             self.attached.connection.settimeout(GRACE_S)
             self.attached.out += b"".join(self.journal.get(number) for number in range(self.cursor, self.journal.last + 1))
@@ -266,9 +267,11 @@ class Keeper:
                 while not any(b'"event"' not in line[:10] for line in received.split(b"\n")[:-1]):
                     job.write()
                     left = deadline - time.monotonic()
-                    readable = select.select([job.output], [job.input] if job.pending else [], [], max(0.0, left))
-                    piece = job.read() if readable[0] else b""
-                    if left <= 0 or (readable[0] and not piece):
+                    readable = select.select(job.ends(deadline), [job.input] if job.pending else [], [], max(0.0, left))[0]
+                    if job.noise in readable:
+                        job.hear_noise()
+                    piece = job.read() if job.output in readable else b""
+                    if left <= 0 or (job.output in readable and not piece):
                         return
                     received += piece
         finally:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
+import collections
 import contextlib
-import fcntl
+import functools
 import json
 import os
 import re
@@ -21,10 +22,14 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from harness import cache
-from harness.errors import Stable, Transient
+from harness.errors import LinkError, Stable, Transient
 
 AGENT = Path(__file__).with_name("agent.py")
 PROTOCOL = 2
+END_S = 2.0
+"""What an agent gets to end by itself [s]."""
+STUCK_S = 10.0
+"""What a killed agent gets to be gone [s]: the kernel ends it at once, unless a driver holds it."""
 LOOK_S = 0.5
 """How often a silent worker is looked at [s]."""
 Event = Callable[[dict[str, Any]], None]
@@ -159,40 +164,42 @@ class Local:
 
     name = ""
 
+    def __init__(self) -> None:
+        self._agents: list[_Process] = []
+
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
         """Refused while another socbench measures here: one of this user, or one that came over SSH, whose keeper has the same socket's name."""
         path = cache.folder() / "held"
         try:
-            handle = path.open("a+")
+            handle = cache.take(path, f"{os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        except BlockingIOError as error:
+            raise Stable(f"another socbench measures on this machine: process {error.strerror}", "wait for it, or end it") from None
         except OSError as error:
             raise Stable(f"{path}: {error.strerror}", "set SOCBENCH_CACHE to a folder you may write to") from error
-        with handle:
+        with handle, socket.socket(socket.AF_UNIX) as name:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                handle.seek(0)
-                holder = handle.read().strip() or "unknown"
-                raise Stable(f"another socbench measures on this machine: process {holder}", "wait for it, or end it") from None
-            handle.truncate(0)
-            handle.write(f"{os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-            handle.flush()
-            with socket.socket(socket.AF_UNIX) as name:
-                try:
-                    name.bind(f"\0socbench{os.environ.get('SOCBENCH_BOARD', '')}\0")
-                except OSError as error:
-                    what = f"another socbench holds this machine, over SSH or from another account: {error.strerror}"
-                    raise Stable(what, "wait for it; if it is gone for good, `socbench restore` ends its hold where it was begun") from None
-                name.listen(1)  # nobody is let in; who looks learns which process it is
-                yield
+                name.bind(f"\0socbench{os.environ.get('SOCBENCH_BOARD', '')}\0")
+            except OSError as error:
+                what = f"another socbench holds this machine, over SSH or from another account: {error.strerror}"
+                raise Stable(what, "wait for it; if it is gone for good, `socbench restore` ends its hold where it was begun") from None
+            name.listen(1)  # nobody is let in; who looks learns which process it is
+            yield
 
     def put(self, paths: Sequence[Path]) -> list[str]:
         """The paths themselves."""
         return [str(path.resolve()) for path in paths]
 
     def state_file(self) -> str:
-        """In the user's cache directory: the file that a run over SSH finds, too, and on a home that machines share one for each."""
-        return str(cache.folder() / f"changed-{plain(os.uname().nodename)}.json")
+        """The file that a run over SSH finds, too, and on a home that machines share one for each; in $SOCBENCH_CACHE where that is set."""
+        name = f"changed-{plain(os.uname().nodename)}.json"
+        home = Path("~/.cache/socbench").expanduser()  # whatever $XDG_CACHE_HOME is: a login over SSH does not have it
+        if not os.environ.get("SOCBENCH_CACHE"):
+            with contextlib.suppress(OSError):
+                home.mkdir(0o700, parents=True, exist_ok=True)
+            if os.access(home, os.W_OK):
+                return str(home / name)
+        return str(cache.folder() / name)
 
     def will(self, requests: list[dict[str, Any]]) -> None:
         """Nobody here outlives the harness: what it leaves is undone by the next run, or by `socbench restore`."""
@@ -202,8 +209,8 @@ class Local:
         """A fresh process; it ends with the block, and with this process however that ends."""
         with tempfile.TemporaryFile() as noise:
             limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-            process = subprocess.Popen(
-                [sys.executable, str(AGENT)],
+            begin: functools.partial[subprocess.Popen[bytes]] = functools.partial(
+                subprocess.Popen,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=noise,
@@ -211,32 +218,32 @@ class Local:
                 env={**os.environ, **limits, "PYTHONUNBUFFERED": "1"},
                 bufsize=0,
             )
-            agent = _Process(process, noise)
+            processes: list[subprocess.Popen[bytes]] = []
             try:
+                processes.extend(map(begin, [[sys.executable, str(AGENT)]]))  # one step: Ctrl-C finds it not begun, or in the list
+                agent = _Process(processes[0], noise, self._agents)
+                self._agents.append(agent)
                 greeting = agent.ask("hello", 30.0, die_with_parent=True)
                 if greeting["protocol"] != PROTOCOL or greeting["agent"] != cache.sha256(AGENT):
                     raise Stable("the agent is not the one of this harness", "reinstall socbench")
                 yield agent
             finally:
-                agent.end()
-
-
-def _readable(descriptor: int, seconds: float) -> bool:
-    """Whether something, or the end, can be read within `seconds`; poll, because select knows no descriptor above 1023."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+                self._agents[:] = [one for one in self._agents if one.process not in processes]
+                for process in processes:
+                    _end(process)
 
 
 class _Process(Conversation):
-    """An agent behind pipes."""
+    """An agent behind pipes. Who waits for one of `agents` hears them all: a pipe holds 64 kB, and a sampler that nobody heard would stand still."""
 
-    def __init__(self, process: subprocess.Popen[bytes], noise: IO[bytes]) -> None:
-        self.process, self.noise = process, noise
+    def __init__(self, process: subprocess.Popen[bytes], noise: IO[bytes], agents: Sequence[_Process]) -> None:
+        self.process, self.noise, self._agents = process, noise, agents
         if process.stdin is None or process.stdout is None:
             raise ValueError("an agent is asked and answers through pipes")
-        self._in, self._out = process.stdin, process.stdout
-        self._buffer = b""
+        self._in, self.out = process.stdin, process.stdout
+        self._lines: collections.deque[bytes] = collections.deque()
+        self._begun: list[bytes] = []
+        self.over = False
 
     def _send(self, line: bytes) -> None:
         try:
@@ -245,21 +252,36 @@ class _Process(Conversation):
             raise self._ended() from None
 
     def _line(self, deadline: float, timeout: float) -> bytes:
-        while b"\n" not in self._buffer:
+        while not self._lines:
+            if self.over:
+                raise self._ended()
             left = deadline - time.monotonic()
             if left <= 0:
                 raise late(timeout)
             over = self.process.poll() is not None  # asked before the pipe: what the worker said before it ended is then in there
-            if not _readable(self._out.fileno(), 0 if over else min(left, LOOK_S)):
-                if over:  # no end of file: a process that the worker forked holds the pipe
-                    raise self._ended()
-                continue
-            piece = os.read(self._out.fileno(), 1 << 20)
-            if not piece:
+            if not self._hear(0 if over else min(left, LOOK_S)) and over:  # no end of file: a process that the worker forked holds the pipe
                 raise self._ended()
-            self._buffer += piece
-        line, self._buffer = self._buffer.split(b"\n", 1)
-        return line
+        return self._lines.popleft()
+
+    def _hear(self, seconds: float) -> bool:
+        """Take in what any of the agents says within `seconds`; whether it was this one, or its end."""
+        poll = select.poll()  # because select knows no descriptor above 1023
+        by_descriptor = {one.out.fileno(): one for one in self._agents if not one.over}
+        for descriptor in by_descriptor:
+            poll.register(descriptor, select.POLLIN)
+        heard = [by_descriptor[descriptor] for descriptor, _ in poll.poll(seconds * 1000)]
+        for one in heard:
+            one.take(os.read(one.out.fileno(), 1 << 20))
+        return self in heard
+
+    def take(self, piece: bytes) -> None:
+        """A piece of its output, wherever it was cut, or its end."""
+        self.over = not piece
+        first, *others = piece.split(b"\n")
+        self._begun.append(first)
+        if others:
+            self._lines += [b"".join(self._begun), *others[:-1]]
+            self._begun = [others[-1]]
 
     def _ended(self) -> Stable:
         return ended(self.process.wait())
@@ -269,13 +291,25 @@ class _Process(Conversation):
         self.noise.seek(max(0, size - 8000))
         return self.noise.read().decode(errors="replace")
 
-    def end(self) -> None:
-        """End the process: end of input first, then by force."""
-        with contextlib.suppress(OSError):
-            self._in.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(2)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)  # also what the worker started and left behind
-        self.process.wait()
-        self._out.close()
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End an agent: end of input first, then by force, with what it started. Raises Stable where even that does not end it."""
+    before = sys.exception()  # what ended the block
+    with contextlib.suppress(OSError):
+        if process.stdin:
+            process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(END_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # also what the worker started and left behind
+    try:
+        process.wait(STUCK_S)
+    except subprocess.TimeoutExpired:
+        what = f"process {process.pid} cannot be ended: killed {STUCK_S:.0f} s ago, it is still held by something in the kernel, most likely a driver"
+        if before and not isinstance(before, LinkError):  # Ctrl-C stays Ctrl-C
+            before.add_note(what)
+        else:
+            raise Stable(what, "see the end of `dmesg`; a restart of the machine ends it", str(before or "")) from None
+    finally:
+        if process.stdout:
+            process.stdout.close()

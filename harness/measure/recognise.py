@@ -9,33 +9,41 @@ from typing import Any
 from harness.errors import SpecError, UsageError
 from harness.spec import Module, Target, Zoo
 
+SHOWN = 0.75
+"""Of the memory that is fitted a kernel shows at least this share: firmware and carve-outs take the rest, on a Jetson up to a sixth."""
 
-def recognise(zoo: Zoo, target: str, board: dict[str, Any]) -> Module | None:
+
+def recognise(zoo: Zoo, target: str, board: dict[str, Any], address: str = "") -> Module | None:
     """The variant of `target` that a machine is, of which `board` is what its half's `probe` said; None where the target takes any machine.
 
-    Raises UsageError for a machine that is none of the target's: it says what the machine is, and which target is made for it.
+    `address`: where it is, "" for this machine. Raises UsageError for a machine that is none of the target's: it says what the machine is, and which
+    target is made for it.
     """
     spec = zoo.target(target)
     if not spec.modules:
         return None
     if found := _module(spec, board):
         return found
+    where, there = (address, f" --host {address}") if address else ("this machine", "")
     shown, fit = _shown(board), next(_fitting(zoo, board), None)
     if fit:
         name, module = fit
-        what = f"this is a {module.title}, not a {target}: {shown}"
-        raise UsageError(
-            what, f"say what it is: `socbench bench {name} ...`, or where it has a name `socbench boards add NAME USER@HOST --target {name}`"
-        )
-    what = f"this is no machine that the target {target} knows: {shown}"
-    own = zoo.target_files[target]
-    raise UsageError(what, f"if it is one, add what it shows under a [modules.ID] of {own}; its CPU can be measured as it is: socbench bench host")
+        what = f"{where} is {module.title} (target {name}), not {target}: {shown}"
+        anew = f"`socbench boards remove NAME` and `socbench boards add NAME {address or 'USER@HOST'} --target {name}`"
+        raise UsageError(what, f"say what it is: `socbench bench {name}{there}`, or where it has a name {anew}")
+    what = f"{where} is none of the machines that the target {target} knows: {shown}"
+    fixes = [] if address else [f"to measure a board from here: socbench bench {target} --host USER@BOARD"]
+    fixes += [f"the CPU of {where} can be measured as it is: socbench bench host{there}"]
+    fixes += [f"if it is a {target}, add what it shows under a [modules.ID] of {zoo.target_files[target]}"]
+    raise UsageError(what, "; ".join(fixes))
 
 
 def _module(spec: Target, board: dict[str, Any]) -> Module | None:
-    """The first module of the target that a machine shows a string of. A `*` in the device tree's strings stands for anything."""
+    """The first module of the target that a machine shows a string of, and whose memory it has. A `*` in the strings stands for anything."""
     soc = board.get("soc0", {})
     for module in spec.modules.values():
+        if module.memory_gib and not SHOWN < (board.get("memory_bytes") or 0) / 2**30 / module.memory_gib <= 1:
+            continue
         if any(fnmatchcase(one, pattern) for one in board.get("compatible", []) for pattern in module.compatible):
             return module
         if soc.get("soc_id") in module.soc_id or soc.get("machine") in module.machine:
@@ -64,4 +72,6 @@ def _shown(board: dict[str, Any]) -> str:
         ("machine", soc.get("machine", "")),
     )
     told = "; ".join(f"{name} {value}" for name, value in said if value)
+    if told and board.get("memory_bytes"):
+        told += f"; memory {board['memory_bytes'] / 2**30:.1f} GiB"
     return told or f"it has neither a device tree nor /sys/devices/soc0 ({board.get('machine') or board.get('module') or 'it shows no name'})"

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import Stable
+from harness.measure.hold import held, undo
 from harness.measure.ssh import Ssh, channel
+from harness.spec import Zoo
 from tests.lab import ROOT, until
 from tests.ssh_lab.work import COUNT, Held, holding, left_clean
 
@@ -204,3 +206,105 @@ def test_where_the_harness_is_gone_the_board_ends_all_by_itself_and_carries_out_
     left_clean(spare, spare.files() | spare.passing())
     assert "/var/tmp/undone" in spare.files()
     assert not [path for path in spare.files() if "/run-" in path]
+
+
+# --- what a run that lost its board had changed ------------------------------------------------------------------------------------
+
+TOY = """
+import os
+from pathlib import Path
+USES = ()
+FILE = Path("/srv/governor")
+
+def probe():
+    return {"module": "a toy", "compatible": ["toy,a"], "model": "Toy", "soc0": {}, "emulated": "", "cpus": 1}
+
+def state():
+    return {}
+
+def snapshot(wanted):
+    return {"governor": FILE.read_text()}
+
+def pin(wanted):
+    FILE.write_text(wanted["governor"])
+    return {"requested": wanted, "achieved": {"governor": FILE.read_text()}, "problems": [], "note": ""}
+
+def restore(snapshot, rebooted):
+    FILE.write_text(snapshot["governor"])  # a setting that survives a restart, as a Jetson's power mode
+    return {"restored": ["governor " + snapshot["governor"]], "failed": []}
+"""
+TOML = """
+title = "A toy"
+board = "toy"
+[pin]
+governor = "performance"
+[modules.a]
+title = "Toy A"
+compatible = ["toy,a"]
+[runtimes.onnxruntime]
+opens = ["onnx/fp32"]
+package = "onnxruntime"
+install = "none"
+"""
+
+
+@pytest.fixture
+def toys(spare: Board, tmp_path: Path) -> Zoo:
+    """A zoo whose one target has a setting that is a file of the board's disk."""
+    (tmp_path / "targets/boards").mkdir(parents=True)
+    (tmp_path / "workloads").mkdir()
+    (tmp_path / "targets/boards/toy.py").write_text(TOY)
+    (tmp_path / "targets/toy.toml").write_text(TOML)
+    spare.run("mkdir -p /srv; printf ondemand > /srv/governor")
+    return Zoo([tmp_path])
+
+
+def governor(board: Board) -> str:
+    return board.run("cat /srv/governor").stdout
+
+
+def loses_power(toys: Zoo, board: Board, folder: str) -> str:
+    """A run whose board has a power cut in the middle; where on the board it had kept what undoes its changes."""
+    said: list[str] = []
+    states: list[str] = []
+
+    def run() -> None:
+        link = Ssh(board.name, folder=folder, say=said.append)
+        with held(toys, "toy", link, said.append):
+            states.append(link.state_file())
+            assert governor(board) == "performance"
+            board.cut_power()
+            until(lambda: any("link cut" in one for one in said), "the silence to be noticed")
+            board.boot()
+            with link.start(1):
+                pytest.fail("there is no keeper")
+
+    with pytest.raises(Stable, match="restarted while it was held"):
+        run()
+    assert any("were not restored" in one for one in said)
+    assert governor(board) == "performance"
+    return states[0]
+
+
+@pytest.mark.parametrize(("first", "second"), [("/srv/a", ""), ("", "/srv/b"), ("/srv/a", "/srv/b")])
+def test_what_a_lost_run_changed_is_undone_by_one_with_another_folder_to_what_was_before_it(toys: Zoo, spare: Board, first: str, second: str) -> None:
+    state = loses_power(toys, spare, first)
+    said: list[str] = []
+    with held(toys, "toy", Ssh(spare.name, folder=second, say=said.append), said.append):
+        assert governor(spare) == "performance"
+    assert said == [f"{spare.name}: an interrupted run had left settings changed; restored: governor ondemand"]
+    assert governor(spare) == "ondemand", "and not to what the lost run had set"
+    assert state not in spare.files()
+
+
+def test_what_was_changed_while_the_home_was_read_only_is_undone_when_it_is_not_and_the_other_way_round(toys: Zoo, spare: Board) -> None:
+    spare.read_only("/root")
+    assert loses_power(toys, spare, "").startswith("/var/tmp/socbench-0/")
+    assert undo(toys, "toy", Ssh(spare.name)) == {"restored": ["governor ondemand"], "failed": []}
+    state = loses_power(toys, spare, "")
+    assert state.startswith("/root/.cache/socbench/")
+    spare.read_only("/root")
+    found = undo(toys, "toy", Ssh(spare.name))
+    assert (found["restored"], governor(spare)) == (["governor ondemand"], "ondemand")
+    assert f"{state} cannot be changed (Read-only file system)" in found["failed"][0]["what"]
+    assert not [path for path in spare.files() if "/changed-" in path and path != state]

@@ -54,7 +54,7 @@ def test_it_says_what_it_is(vm: Machine) -> None:
 def test_it_is_no_board_of_a_family_and_refused_as_one_before_anything_is_measured(vm: Machine, tmp_path: Path, target: str) -> None:
     done = bench(vm, target, tmp_path)
     assert done.returncode == 2
-    assert f"this is no machine that the target {target} knows" in done.stderr
+    assert f"is none of the machines that the target {target} knows" in done.stderr
     assert "linux,dummy-virt" in done.stderr
     assert not records(tmp_path)
 

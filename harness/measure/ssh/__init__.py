@@ -35,6 +35,7 @@ CONNECT_PAUSES_S = (1.0, 3.0)
 UPLOAD_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 60.0)
 BYE_S = 30.0
 END_S = 180.0
+STUCK = "it does not end"
 Found = TypeVar("Found")
 
 
@@ -148,8 +149,8 @@ class Ssh:
         return self._patiently(lambda: store.put(paths), UPLOAD_PAUSES_S)
 
     def state_file(self) -> str:
-        """In the folder that survives a crash; one for each board that shares it."""
-        return f"{self.board.folder}/changed-{self._node()}.json"
+        """Where every run looks, whichever folder it was given; one for each board that shares it."""
+        return self.board.state
 
     def will(self, requests: list[dict[str, Any]]) -> None:
         """The keeper has it when this returns."""
@@ -183,8 +184,9 @@ class Ssh:
             self.client.close()
 
     def _end(self, keeper: list[str]) -> str:
-        pipe = Pipe(self.client, [*keeper, "end"])
+        pipe = Pipe(self.client)
         try:
+            pipe.begin([*keeper, "end"])
             pipe.write(json.dumps({"seconds": END_S}).encode() + b"\n")
             line = pipe.marked(MARK, END_S + 30)
             if line is None:
@@ -194,6 +196,8 @@ class Ssh:
         answer = json.loads(line)
         if answer["answer"] == "refused":
             fix = f"log in as the account that it runs under (number {answer['by']['uid']}), or end process {answer['by']['keeper']} on the board"
+            if answer["why"] == STUCK:
+                fix = "the board may still be restoring its settings, each within two minutes: try again; a restart of the board ends it, too"
             raise Stable(f"the hold of {self.name} by {holder(answer['by'])} cannot be ended: {answer['why']}", fix)
         return holder(answer["by"]) if answer["answer"] == "ended" else ""
 

@@ -81,6 +81,8 @@ class Channel:
         self._seen = 0
         self._written = 0
         self._boot = ""
+        self._pipe = Pipe(client)
+        self._doubt = False  # whether a keeper may have begun that nobody here speaks with
         self._bell, self._ring = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name=f"link {client.address}", daemon=True)
 
@@ -88,8 +90,12 @@ class Channel:
 
     def open(self) -> None:
         """Hold the board. Raises Held, or Stable or Transient where it cannot be reached."""
-        self._pipe = self._connect("hold")
-        self._thread.start()
+        try:
+            self._connect("hold")
+            self._thread.start()
+        except KeyboardInterrupt:
+            self._doubt = True
+            raise
 
     def post(self, verb: str, wanted: bool = False, **arguments: Any) -> int:
         """Send a request and go on; its number. Raises what the channel ended with."""
@@ -167,11 +173,13 @@ class Channel:
             os.write(self._ring, b".")
             if self._thread.ident:
                 self._thread.join(1.0)
-                self._pipe.process.kill()  # what it may still wait for
+                self._pipe.kill()  # what it may still wait for
                 self._thread.join(20.0)
+            else:
+                self._pipe.end(0.0)
             os.close(self._bell)
             os.close(self._ring)
-        return self._told or not self._thread.ident
+        return self._told or not (self._thread.ident or self._doubt)
 
     def _rest(self, deadline: float, timeout: float) -> None:
         """Sleep until there is news; the lock is held."""
@@ -194,15 +202,15 @@ class Channel:
 
     # --- the thread ----------------------------------------------------------------------------------------------------------------
 
-    def _connect(self, verb: str) -> Pipe:
-        """A pipe to the keeper that has said what it has."""
-        pipe = Pipe(self.client, [*self.keeper, verb])
+    def _connect(self, verb: str) -> None:
+        """Have a pipe to the keeper that has said what it has."""
+        self._pipe = pipe = Pipe(self.client)
         try:
+            pipe.begin([*self.keeper, verb])
             self._greet(pipe, verb)
         except BaseException:
             pipe.end(0.0)
             raise
-        return pipe
 
     def _greet(self, pipe: Pipe, verb: str) -> None:
         pipe.write(json.dumps(self.terms).encode() + b"\n")
@@ -215,13 +223,26 @@ class Channel:
             raise self._refused(verb, answer)
         self._boot = answer["boot"]
         self._written = 0
+        line = pipe.marked(b"", OPEN_S)  # somebody listens there; only this says that it is still our keeper and has all we asked of it
+        if line is None:
+            raise pipe.lost()
+        message = json.loads(line)
+        if "who" in message:
+            raise Lost(
+                f"what ran on {self.client.address} is lost{ending(message['who'])}",
+                "nobody was heard of for the time of its lease, or somebody ended the hold; wait until that is done, then run again:"
+                " what is finished is kept",
+            )
+        self._take(message)
 
     def _refused(self, verb: str, answer: dict[str, Any]) -> LinkError:
         name = self.client.address
         if answer["answer"] == "held":
             by = answer["by"]
-            fix = f"wait for it; if it is gone for good, `socbench restore NAME` (or TARGET --host {name}) ends its hold"
-            if not answer["mine"]:
+            fix = f"wait for it; if it is gone for good, end its hold: socbench restore BOARD, or socbench restore TARGET --host {name}"
+            if "ending" in by:
+                fix = "wait until it has ended, then run again"
+            elif not answer["mine"]:
                 fix += ", from the account on the board that it came in by"
             return Held(f"{name} is held by {holder(by)}", fix, by, answer["mine"])
         if answer["answer"] == "failed":
@@ -244,7 +265,7 @@ class Channel:
                 self._pipe.end(0.0)
                 if self._stop or self._told:
                     return
-                self._pipe = self._reconnect(why)
+                self._reconnect(why)
         except LinkError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for this thread any more
@@ -258,7 +279,7 @@ class Channel:
             self._failed = error
             self._news.notify_all()
 
-    def _reconnect(self, why: LinkError) -> Pipe:
+    def _reconnect(self, why: LinkError) -> None:
         """Try until the link is back. Raises Cut when it stays away for the channel's patience, Lost where the keeper is gone."""
         begun = time.monotonic()
         with self._news:
@@ -270,7 +291,7 @@ class Channel:
         for pause in itertools.chain(PAUSES_S, itertools.repeat(PAUSES_S[-1])):
             self.client.fresh()
             try:
-                pipe = self._connect("attach")
+                self._connect("attach")
             except Transient as error:
                 why = error
             else:
@@ -279,7 +300,7 @@ class Channel:
                     self._cut = None
                     self._news.notify_all()
                 self.say(f"{name}: the link is back after {time.monotonic() - begun:.0f} s, nothing is lost")
-                return pipe
+                return
             with self._news:
                 if time.monotonic() - begun > self.patience or self._news.wait_for(lambda: self._stop, pause):
                     break
@@ -292,6 +313,8 @@ class Channel:
         """Speak until the link is cut, or the keeper has ended because we asked it to; why."""
         heard = time.monotonic()
         beat = heard + BEAT_S
+        for line in pipe.lines():  # what came together with the greeting
+            self._take(json.loads(line))
         while not (self._stop or self._told):
             with self._news:
                 for number, line in self._unanswered.items():
@@ -364,4 +387,13 @@ def holder(by: dict[str, Any]) -> str:
         return f"a keeper that does not answer (process {by['keeper']})" if "keeper" in by else "somebody who does not say who"
     campaign = f", campaign {by['campaign']}" if by.get("campaign") else ""
     since = datetime.now(UTC) - timedelta(seconds=by["for_s"])  # by our clock: a board's is often wrong
-    return f"{by['user']}@{by['host']} (process {by['pid']}{campaign}) since {since:%Y-%m-%d %H:%M:%SZ}, last heard of {by['heard_s']:.0f} s ago"
+    who = f"{by['user']}@{by['host']} (process {by['pid']}{campaign})"
+    return f"{who} since {since:%Y-%m-%d %H:%M:%SZ}, last heard of {by['heard_s']:.0f} s ago{ending(by)}"
+
+
+def ending(by: dict[str, Any]) -> str:
+    """What a keeper does that ends, and how long that may last."""
+    if "ending" not in by:
+        return ""
+    begun, most = by["ending"]["for_s"], by["ending"]["most_s"]
+    return f"; the board is ending that hold and restoring its settings: since {begun:.0f} s, as a rule for seconds, at the most for {most:.0f} s"

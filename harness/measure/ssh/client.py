@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import select
@@ -78,19 +79,21 @@ class Client:
         """Exit code, stdout and stderr of a command that gets `data` on its stdin. Raises Stable or Transient where ssh itself failed."""
         # stderr goes to a file: an older ssh that stays in the background as the shared connection keeps it open
         with tempfile.TemporaryFile() as noise:
-            with subprocess.Popen(
-                self.command(words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, start_new_session=True
-            ) as process:  # a session of its own: Ctrl-C is ours to handle
-                try:
-                    out = _output(process, data, timeout)
-                except subprocess.TimeoutExpired:
-                    raise Transient(f"{self.address} does not answer within {timeout:.0f} s", "see whether the board still runs") from None
-                finally:
+            processes: list[subprocess.Popen[bytes]] = []
+            try:
+                begin(processes, self.command(words), noise)
+                out = _output(processes[0], data, timeout)
+            except subprocess.TimeoutExpired:
+                raise Transient(f"{self.address} does not answer within {timeout:.0f} s", "see whether the board still runs") from None
+            finally:
+                for process in processes:
                     process.kill()
-            error = _text(noise)
-        if process.returncode == LOST:
+                    with process:  # which closes its pipes and waits
+                        pass
+            code, error = processes[0].returncode, _text(noise)
+        if code == LOST:
             raise self.error(error)
-        return process.returncode, out, error
+        return code, out, error
 
     def error(self, said: str) -> LinkError:
         """What ssh's last words mean."""
@@ -114,27 +117,38 @@ class Client:
             self._folder = ""
 
 
-class Pipe:
-    """A command on the board that is spoken with; neither side ever waits for the other to read."""
+def begin(processes: list[subprocess.Popen[bytes]], command: Sequence[str], noise: IO[bytes]) -> None:
+    """Add the process of a command to `processes`, in one step: Ctrl-C finds it not begun, or there for who ends it.
 
-    def __init__(self, client: Client, words: Sequence[str]) -> None:
+    It has a session of its own, because Ctrl-C is ours to handle.
+    """
+    start: functools.partial[subprocess.Popen[bytes]] = functools.partial(
+        subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, start_new_session=True, bufsize=0
+    )
+    processes.extend(map(start, [command]))
+
+
+class Pipe:
+    """A command on the board that is spoken with, from `begin` to `end`; neither side ever waits for the other to read."""
+
+    def __init__(self, client: Client) -> None:
         self.client = client
-        self._noise: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
-        try:
-            self.process = subprocess.Popen(
-                client.command(words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._noise, start_new_session=True, bufsize=0
-            )
-        except BaseException:
-            self._noise.close()
-            raise
-        if self.process.stdin is None or self.process.stdout is None:
-            raise ValueError("a pipe has two ends")
-        self._in, self._out = self.process.stdin, self.process.stdout
-        os.set_blocking(self._in.fileno(), False)
-        os.set_blocking(self._out.fileno(), False)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._noise: IO[bytes] | None = None
         self._unsent = bytearray()
         self._received = bytearray()
         self.over = False
+
+    def begin(self, words: Sequence[str]) -> None:
+        """Start the command; whoever calls this calls `end`, also when this raises."""
+        self._noise = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        begin(self._processes, self.client.command(words), self._noise)
+        [process] = self._processes
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("a pipe has two ends")
+        self._in, self._out = process.stdin, process.stdout
+        os.set_blocking(self._in.fileno(), False)
+        os.set_blocking(self._out.fileno(), False)
 
     def write(self, data: bytes) -> None:
         """Send, or keep for `wait` to send."""
@@ -201,19 +215,29 @@ class Pipe:
 
     def end(self, seconds: float = 1.0) -> tuple[int, str]:
         """Exit code and stderr; the command gets `seconds` to end by itself."""
-        with contextlib.suppress(OSError):
-            self._in.close()
+        said = ""
         try:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(seconds)
+            for process in self._processes:
+                with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                    if process.stdin:
+                        process.stdin.close()
+                    process.wait(seconds)
         finally:
-            self.process.kill()
-            self.process.wait()
-            self._out.close()
+            self.kill()
+            for process in self._processes:
+                process.wait()
+                if process.stdout:
+                    process.stdout.close()
             self.over = True
-            said = "" if self._noise.closed else _text(self._noise)
-            self._noise.close()
-        return self.process.returncode, said
+            if self._noise and not self._noise.closed:
+                said = _text(self._noise)
+                self._noise.close()
+        return (self._processes[0].returncode if self._processes else 0), said
+
+    def kill(self) -> None:
+        """End the command at once; who waits for it then sees the end."""
+        for process in self._processes:
+            process.kill()
 
     def lost(self) -> LinkError:
         """Why it ended although nobody asked it to."""

@@ -17,18 +17,21 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
-from typing import Any
+from typing import Any, Callable
 
 MARK = "socbench-keeper "
 NAME = "\0socbench%s\0" % os.environ.get("SOCBENCH_BOARD", "")  # SOCBENCH_BOARD: for boards that share one network namespace
 PIECE = 1 << 16
 LINE_MOST = 1 << 24  # what talks on without an end of line is no harness [B]
-STDERR = 8000  # how much of an agent's stderr is told [B]
-STDERR_MOST = 1 << 20  # ... and how much is kept on the disk [B]
+STDERR = 8000  # how much of an agent's stderr is kept, its end [B]
+PIPE = 1 << 20  # ... and how much of it may wait to be read, so that who prints need not [B]
+PIPE_S = 0.1  # how long it waits: a runtime that prints at every step does not wake the keeper as often
 GRACE_S = 2.0  # what an agent gets to end by itself
 KEPT = "SOCBENCH_KEPT"  # marks what an agent started, in its environment, however it left the agent's group
 JOB = "SOCBENCH_JOB"  # ... and which agent
+SETPIPE_SZ = 1031  # F_SETPIPE_SZ of include/uapi/linux/fcntl.h, which Python names since 3.10
 KERNEL = 0x200000  # PF_KTHREAD among the flags of a process (include/linux/sched.h)
 
 
@@ -77,23 +80,24 @@ class Job:
         limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
         self.mark = f"{run} {next(_NUMBERS)}"
         limits.update({"PYTHONUNBUFFERED": "1", KEPT: run, JOB: self.mark})
-        self.noise = nameless(run)
-        self.old_noise = b""
         self.process = subprocess.Popen(
             [sys.executable, file],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self.noise,
+            stderr=subprocess.PIPE,  # no file: a full disk could end who writes, and nothing would bound it
             cwd=run,
             start_new_session=True,
             env={**os.environ, **limits},
             bufsize=0,
         )
-        if self.process.stdin is None or self.process.stdout is None:
+        if self.process.stdin is None or self.process.stdout is None or self.process.stderr is None:
             raise ValueError("an agent is asked and answers through pipes")
-        self.input, self.output = self.process.stdin.fileno(), self.process.stdout.fileno()
-        os.set_blocking(self.input, False)
-        os.set_blocking(self.output, False)
+        self.input, self.output, self.noise = self.process.stdin.fileno(), self.process.stdout.fileno(), self.process.stderr.fileno()
+        for end in (self.input, self.output, self.noise):
+            os.set_blocking(end, False)
+        with contextlib.suppress(OSError):  # an account may have too many already
+            fcntl.fcntl(self.noise, SETPIPE_SZ, PIPE)
+        self.noise_end, self.noise_at = b"", 0.0
         self.pending = b""
         self.kill_at: float | None = None
         self.over = self.forgotten = False
@@ -121,17 +125,27 @@ class Job:
             self.output = -1
         return piece
 
-    def bound_noise(self) -> None:
-        """Keep the end of a long stderr, and the file short."""
-        size = os.fstat(self.noise).st_size
-        if size > STDERR_MOST:
-            self.old_noise = os.pread(self.noise, STDERR, size - STDERR)
-            os.ftruncate(self.noise, 0)  # it is written in append mode: the next byte is the first
+    def ends(self, now: float) -> list[int]:
+        """What is to be read of it at `now`."""
+        return [end for end, due in ((self.output, now), (self.noise, self.noise_at)) if end >= 0 and due <= now]
+
+    def hear_noise(self) -> bool:
+        """Take a piece of what it prints, and keep the end; whether there may be more."""
+        try:
+            piece = os.read(self.noise, PIECE)
+        except OSError:
+            return False
+        if not piece:
+            self.noise = -1
+        self.noise_end = (self.noise_end + piece)[-STDERR:]
+        self.noise_at = time.monotonic() + (PIPE_S if len(piece) < PIECE // 2 else 0.0)  # who floods is not kept waiting
+        return bool(piece)
 
     def stderr(self) -> str:
-        size = os.fstat(self.noise).st_size
-        text = self.old_noise + os.pread(self.noise, STDERR, max(0, size - STDERR))
-        return text[-STDERR:].decode("utf-8", "replace")
+        for _ in range(2 * PIPE // PIECE):  # what was printed until now, but not for ever
+            if self.noise < 0 or not self.hear_noise():
+                break
+        return self.noise_end.decode("utf-8", "replace")
 
     def ended(self) -> bool:
         """Whether the agent has ended; then nothing of its group runs any more."""
@@ -139,6 +153,7 @@ class Job:
             return False
         self.kill()  # while the number cannot belong to anybody else
         self.process.wait()
+        self.stderr()
         sweep(self.mark, JOB)  # what left its group would disturb the next measurement
         return True
 
@@ -155,10 +170,9 @@ class Job:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        for file in (self.process.stdin, self.process.stdout):
+        for file in (self.process.stdin, self.process.stdout, self.process.stderr):
             if file:
                 file.close()
-        os.close(self.noise)
 
 
 class Guest:
@@ -198,21 +212,32 @@ class Guest:
         self.out += json.dumps(message).encode() + b"\n"
 
 
-def nameless(folder: str) -> int:
-    """A file for a stderr that nobody else can open and that is gone when its last user is: in memory, where a full disk cannot end who writes."""
-    try:
-        file = os.memfd_create("stderr")
-        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
-        return file
-    except (AttributeError, OSError):  # a C library before 2.27
-        pass
-    path = os.path.join(folder, "stderr")
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_EXCL, 0o600)
-        os.unlink(path)
-    except OSError:
-        return os.open(os.devnull, os.O_RDWR)
-    return file
+def attend(listener: socket.socket, session: str, told: Callable[[], dict[str, Any]]) -> Callable[[], None]:
+    """Tell whoever comes `told()`, from a thread of its own, while the keeper's is busy with the end; what ends that, and frees the name."""
+    guests: list[socket.socket] = []  # their connections stay: that they end says that all is done
+
+    def serve() -> None:
+        while True:
+            try:
+                guests.append(listener.accept()[0])
+            except OSError:
+                return
+            with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
+                guests[-1].settimeout(1.0)
+                message = json.loads(guests[-1].recv(PIECE).split(b"\n")[0])
+                guests[-1].sendall(json.dumps({"who": dict(told(), same=message.get("who") == session)}).encode() + b"\n")
+            if len(guests) > 16:
+                guests.pop(0).close()
+
+    def stop() -> None:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join(GRACE_S)
+        listener.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return stop
 
 
 def clear(folder: str) -> None:

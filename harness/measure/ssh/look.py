@@ -9,10 +9,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import socket
 import sys
 from typing import Any
 
+SHARED = ("/var/tmp", "/tmp")
+LITTLE = 1 << 20  # a disk with less space than this may not take even the little that undoes a change of settings [B]
 IN_MEMORY = ("tmpfs", "ramfs", "rootfs")
 
 
@@ -50,7 +53,29 @@ def candidates(given: str) -> list[str]:
         return [os.path.expanduser(given)]
     mine = "socbench-%d" % os.getuid()
     temporary = [os.environ["TMPDIR"]] if os.environ.get("TMPDIR") else []
-    return [os.path.expanduser("~/.cache/socbench"), *(os.path.join(place, mine) for place in [*temporary, "/var/tmp", "/tmp"])]
+    return [os.path.expanduser("~/.cache/socbench"), *(os.path.join(place, mine) for place in [*temporary, *SHARED])]
+
+
+def state(folder: str) -> tuple[str, bool]:
+    """The file for what undoes a change of settings, and whether a run that asks for another folder finds it, too.
+
+    It lies in one of few places that do not depend on what is asked for, so that every run looks there (agent.py): on a disk if there is one, where
+    it survives a power cut. Where nothing can be written in any of them, it lies in `folder`.
+    """
+    name = "changed-%s.json" % re.sub(r"[^A-Za-z0-9.-]", "_", os.uname().nodename)
+    mine = "socbench-%d" % os.getuid()
+    in_memory = ""
+    for number, place in enumerate([os.path.expanduser("~/.cache/socbench"), *(os.path.join(place, mine) for place in SHARED)]):
+        if usable(place, shared=number > 0):
+            continue
+        path = os.path.realpath(place)
+        disk = os.statvfs(path)
+        if disk.f_bavail * disk.f_frsize < LITTLE:
+            continue
+        if kind(path) not in IN_MEMORY:
+            return os.path.join(path, name), True
+        in_memory = in_memory or path
+    return os.path.join(in_memory or folder, name), bool(in_memory)
 
 
 def kind(folder: str) -> str:
@@ -103,6 +128,7 @@ def look(given: str) -> dict[str, Any]:
         path = os.path.realpath(folder)  # not before: what was looked at is then ours, and nobody else can put a link in its place
         disk = os.statvfs(path)
         found.update(folder=path, free=disk.f_bavail * disk.f_frsize, in_memory=kind(path) in IN_MEMORY)
+        found["state"], found["findable"] = state(path)
         store = os.path.join(path, "store")
         found["store"] = [name for name in os.listdir(store) if "." not in name] if os.path.isdir(store) else []
         break

@@ -39,12 +39,16 @@ exit 0
 
 
 class Survey(msgspec.Struct, frozen=True):
-    """A board that can be used. Sizes in bytes; `holder` is what a running keeper says of itself, `store` the names of what was uploaded."""
+    """A board that can be used. Sizes in bytes; `holder` is what a running keeper says of itself, `store` the names of what was uploaded.
+
+    `state`: the file for what undoes a change of settings.
+    """
 
     python: str
     version: str
     numpy: str
     folder: str
+    state: str
     free: int
     in_memory: bool
     available: int | None
@@ -72,6 +76,8 @@ def surveyed(client: Client, python: str, folder: str, say: Callable[[str], None
         )
     for place, why in found["refused"]:
         say(f"{client.address}: {place}: {why}; using {found['folder']} instead")
+    if not found["findable"]:
+        say(f"{client.address}: what undoes a change of its settings can be kept in {found['folder']} only: after an interrupted run give it again")
     if found["in_memory"]:
         say(f"{client.address}: {found['folder']} is in memory: uploads take memory there and are gone after a restart")
         found["free"] = min(found["free"], found["available"] or found["free"])

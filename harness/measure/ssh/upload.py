@@ -69,8 +69,9 @@ class Store:
         entries = [(file.name, file.stat().st_size, self._sha256(file)) for file in files]
         order = {"store": f"{self.board.folder}/store", "name": name, "files": entries, "spare": SPARE}
         code = f"import sys; exec(sys.stdin.buffer.read({len(source)}))"
-        pipe = Pipe(self.client, [self.board.python, "-I", "-S", "-c", code])
+        pipe = Pipe(self.client)
         try:
+            pipe.begin([self.board.python, "-I", "-S", "-c", code])
             pipe.write(source + json.dumps(order).encode() + b"\n")
             answer = self._answer(pipe, ANSWER_S)
             if answer["answer"] == "send":

@@ -5,11 +5,27 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from socbench_sysfs import entries, known, numbered, parse_celsius, parse_number, read_flag, read_hertz, read_int, read_text
 
 CPU_THERMOMETERS = {"coretemp", "k10temp", "zenpower"}
+CARDS = {"amdgpu", "i915", "nouveau", "xe"}
+"""Drivers of GPUs that have a hardware monitor of their own."""
+ASLEEP = "the device sleeps; reading would wake it"
+IN_THE_RECORD = "none needed: its temperature before and after the run is in the record"
+DISTURBING = (
+    # By the driver's name; what a read does is said by the kernel's sources. drivers/nvme/host/hwmon.c fetches the SMART log for each of them, while
+    # a drive goes to a state of less power by itself when no command has come for a while; Documentation/hwmon/drivetemp.rst: "may reset the spin
+    # down timer on some drives".
+    (r"nvme$|drivetemp$", "each reading is a command to the drive, which keeps it from saving power"),
+    # ath10k/thermal.h: ATH10K_THERMAL_SYNC_TIMEOUT_HZ, 5 s; iwlwifi/mvm/tt.c: IWL_MVM_TEMP_NOTIF_WAIT_TIMEOUT, 1 s
+    (r"iwlwifi|ath\d+k|mt7\d", "each reading is a command to the radio's firmware, whose answer is waited for"),
+    # Documentation/hwmon/dell-smm-hwmon.rst: the System Management Mode is queried
+    (r"dell_smm$", "each reading is a call of the firmware, during which a CPU stands still"),
+    (r"nct\d|it8\d|w83\d|f71\d", "inputs of this chip that nothing is wired to show heat that is not there"),
+)
+"""Thermometers that are not read beside a measurement, and why."""
 DEVFREQ_ROLES = (("npu", r"npu"), ("gpu", r"gpu(?!-nvd)|ga10b|gv11b|mali"), ("dram", r"\bdmc\b|ddrc|bwmgr|\bemc\b"))
 """What the clock of a devfreq node is of, by its name: fdab0000.npu, 17000000.gpu, 17000000.ga10b, gpu-gpc-0, dmc, 3d400000.ddrc, bwmgr."""
 
@@ -98,30 +114,57 @@ def parse_cpu_ticks(text: str) -> list[int]:
 def hardware_monitors(base: Path) -> list[tuple[str, str, Path]]:
     """(site, driver, path) of the hardware monitors, sorted by site.
 
-    Numbers change from boot to boot: a site is the driver's name, with the device behind it where several have that name.
+    Numbers change from boot to boot: a site is the driver's name, with the device behind it where several have that name, and with its path where
+    several of those devices have one name.
     """
     paths = entries(base, "sys/class/hwmon/hwmon[0-9]*")
     drivers = [read_text(path / "name") or "hwmon" for path in paths]
+    devices = [(path / "device").resolve() if (path / "device").exists() else None for path in paths]
     sites = []
-    for driver, path in zip(drivers, paths):
-        device = path / "device"
-        alone = drivers.count(driver) == 1 or not device.exists()
-        sites.append(driver if alone else f"{driver}@{device.resolve().name}")
+    for driver, device in zip(drivers, devices):
+        if drivers.count(driver) == 1 or device is None:
+            sites.append(driver)
+        else:
+            same = [other for name, other in zip(drivers, devices) if name == driver and other and other.name == device.name]
+            sites.append(f"{driver}@{device.name if len(same) == 1 else os.path.relpath(device, (base / 'sys/devices').resolve())}")
     return sorted(zip(numbered(sites), drivers, paths))
 
 
-def thermometers(base: Path) -> list[tuple[str, Path]]:
-    """(site, path) of the thermal zones, by type, and of the CPU's own sensors, by driver and label; sorted by site."""
+class Thermometer(NamedTuple):
+    """`cpu`: it tells of the processor, as far as one knows, and is read in every row. `unread`: why it is read in none, or ""."""
+
+    site: str
+    path: Path
+    scope: str
+    cpu: bool
+    unread: str
+
+
+def thermometers(base: Path) -> list[Thermometer]:
+    """The thermal zones, by type, and the inputs of hardware monitors, by driver and label; sorted by site.
+
+    The monitor that the kernel makes of a thermal zone (thermal_hwmon.c) is left out: its device is the zone, or it has none and the zone's name.
+    """
     zones = entries(base, "sys/class/thermal/thermal_zone[0-9]*")
     types = [read_text(zone / "type") or "thermal_zone" for zone in zones]
-    found = [(site, zone / "temp") for site, zone in zip(numbered(types), zones)]
+    found = [Thermometer(site, zone / "temp", "board", True, _disturbing(kind)) for site, kind, zone in zip(numbered(types), types, zones)]
+    copies = {kind.replace("-", "_") for kind in types}
     for site, driver, monitor in hardware_monitors(base):
-        if driver in CPU_THERMOMETERS:
-            inputs = entries(monitor, "temp*_input")
-            nodes = [path.name.partition("_")[0] for path in inputs]
-            labels = [read_text(monitor / f"{node}_label") or node for node in nodes]
-            found += [(f"{site}/{label}", path) for label, path in zip(numbered(labels), inputs)]
+        device = monitor / "device"
+        if device.resolve().name.startswith("thermal_zone") or (driver in copies and not device.exists()):
+            continue
+        cpu = driver in CPU_THERMOMETERS
+        unread = ASLEEP if asleep(device) else _disturbing(driver)
+        inputs = entries(monitor, "temp*_input")
+        nodes = [path.name.partition("_")[0] for path in inputs]
+        labels = [read_text(monitor / f"{node}_label") or node for node in nodes]
+        scope = "board" if not cpu and driver not in CARDS else "die" if cpu or read_text(monitor / "in1_label") == "vddnb" else "card"
+        found += [Thermometer(f"{site}/{label}", path, scope, cpu, unread) for label, path in zip(numbered(labels), inputs)]
     return sorted(found)
+
+
+def _disturbing(driver: str) -> str:
+    return next((why for pattern, why in DISTURBING if re.match(pattern, driver)), "")
 
 
 def asleep(device: Path) -> bool:
@@ -153,7 +196,7 @@ def state(root: str = "/") -> dict[str, Any]:
     swap = memory["SwapTotal"] - memory["SwapFree"] if {"SwapTotal", "SwapFree"} <= set(memory) else None
     waits = {name: parse_pressure(read_text(base / "proc/pressure" / name) or "") for name in ("cpu", "memory", "io")}
     ticks = parse_cpu_ticks(read_text(base / "proc/stat") or "")
-    heat = ((site, parse_celsius(read_text(path) or "")) for site, path in thermometers(base))
+    heat = ((one.site, parse_celsius(read_text(one.path) or "")) for one in thermometers(base) if one.unread != ASLEEP)
     cooling = ((rank, read_int(path / "cur_state")) for rank, path in coolers(base))
     undervoltage = next((read_flag(path / "in0_lcrit_alarm") for _, driver, path in hardware_monitors(base) if driver == "rpi_volt"), None)
     pressures = ((name, known((("some_avg10", share), ("some_total_us", total)))) for name, (share, total) in waits.items())

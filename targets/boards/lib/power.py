@@ -14,7 +14,7 @@ import math
 from typing import TYPE_CHECKING
 
 from socbench_identity import architecture
-from socbench_kernel import asleep, hardware_monitors
+from socbench_kernel import ASLEEP, CARDS, asleep, hardware_monitors
 from socbench_rails import power_step
 from socbench_sensors import METER, Panel, new_channel
 from socbench_sysfs import File, entries, numbered, parse_joules, parse_number, parse_watts, read_text
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-CARDS = {"amdgpu", "i915", "nouveau", "xe"}
 WHOLE_CARD = {"", "card", "ppt", "slowppt"}
 
 
@@ -98,7 +97,7 @@ def add_monitors(panel: Panel) -> None:
             continue
         if asleep(monitor / "device"):
             awake = f"echo on | sudo tee {panel.kernel_path(monitor)}/device/power/control"
-            panel.miss("power", site, "the device sleeps; reading would wake it", awake)
+            panel.miss("power", site, ASLEEP, awake)
             continue
         apu = read_text(monitor / "in1_label") == "vddnb"
         for kind, unit, parse, inputs in (("power", "W", parse_watts, powers), ("energy", "J", parse_joules, energies)):

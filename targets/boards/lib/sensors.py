@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from socbench_identity import place
-from socbench_kernel import coolers, cpu_policies, devfreq_role, devfreqs, overcurrent_counters, parse_cpu_ticks, parse_pressure, thermometers
+from socbench_kernel import (
+    ASLEEP,
+    IN_THE_RECORD,
+    coolers,
+    cpu_policies,
+    devfreq_role,
+    devfreqs,
+    overcurrent_counters,
+    parse_cpu_ticks,
+    parse_pressure,
+    thermometers,
+)
 from socbench_sysfs import File, entries, parse_celsius, parse_hertz, parse_kilohertz, parse_number, read_text
 
 if TYPE_CHECKING:
@@ -171,13 +182,15 @@ class _Shares:
 
 
 def add_temperatures(panel: Panel) -> None:
-    """The thermal zones and the CPU's own thermometers."""
+    """The thermal zones and the CPU's own thermometers in every row; what else on the board has one, seldom or not at all: see `DISTURBING`."""
     found = thermometers(panel.base)
-    for site, path in found:
-        if not re.search(r"coretemp.*/Core \d", site):  # an interrupt on every core for what the package already says
-            scope = "board" if path.name == "temp" else "die"
-            panel.watch(path, new_channel(site, "temperature", "°C", scope), parse_celsius)
-    if not found:
+    for one in found:
+        if one.unread:
+            awake = f"echo on | sudo tee {panel.kernel_path(one.path.parent)}/device/power/control" if one.unread == ASLEEP else IN_THE_RECORD
+            panel.miss("temperature", one.site, one.unread, awake)
+        elif not re.search(r"coretemp.*/Core \d", one.site):  # an interrupt on every core for what the package already says
+            panel.watch(one.path, new_channel(one.site, "temperature", "°C", one.scope), parse_celsius, dear=not one.cpu)
+    if not any(one.cpu and not one.unread for one in found):
         reason = "a virtual machine shows no thermometer" if panel.virtual else "no thermometer is shown"
         panel.miss("temperature", "cpu", reason, "measure on the machine itself, with the driver coretemp or k10temp")
 
