@@ -8,13 +8,14 @@ from typing import Any
 from harness import console
 from harness.metrics import readings
 from harness.quantity import Unit, text
-from harness.record import RunRecord
+from harness.record import Problem, RunRecord
 
+ENERGY = ("energy_per_item", "")
 HEADLINE = {
-    "classify": (("latency_p50", "infer"), ("throughput", "infer")),
-    "detect": (("latency_p50", "infer"), ("throughput", "infer")),
-    "transcribe": (("latency_p50", "item"), ("throughput", "item")),
-    "generate": (("ttft", "prefill"), ("throughput", "decode")),
+    "classify": (("latency_p50", "infer"), ("throughput", "infer"), ENERGY),
+    "detect": (("latency_p50", "infer"), ("throughput", "infer"), ENERGY),
+    "transcribe": (("latency_p50", "item"), ("throughput", "item"), ENERGY),
+    "generate": (("ttft", "prefill"), ("throughput", "decode"), ENERGY),
 }
 """By task, the figures that stand for a run: metric and phase."""
 
@@ -36,8 +37,18 @@ def outcome(record: RunRecord) -> str:
         return f"{record.status}: {record.reason}" + (f"; fix: {record.fix}" if record.fix else "")
     found = ", ".join(f"{metric} {text(value, unit)}" for metric, value, unit in headline(record))
     word = "" if record.status == "ok" else "invalid: "
+    if why := no_energy(record):
+        found += f"; no energy: {why}"
     flags = [problem.code for problem in record.problems if problem.severity != "note"]
     return f"{word}{found}" + (f"  [{', '.join(flags)}]" if flags else "")
+
+
+def no_energy(record: RunRecord) -> str:
+    """Why there is no energy of an item although power was measured, or ""."""
+    if not any(channel.kind in ("power", "energy") for telemetry in record.telemetry for channel in telemetry.channels):
+        return ""
+    found = {(one.metric.id, one.phase): one.quantity for one in readings(record)}[ENERGY]
+    return "" if found.value is not None else found.reason
 
 
 def summary(record: RunRecord) -> dict[str, Any]:
@@ -83,5 +94,18 @@ def sum_up(records: Sequence[RunRecord], several: bool) -> None:
     if rows:
         console.say("")
         console.table([*(["board"] if several else []), "workload", "precision", "runtime", "scenario", "status", "result"], rows)
+    _distrust(records)
     if any(one.artifact and one.artifact.weights == "synthetic" for one in records):
         console.say("\nsynthetic weights: speed, memory and energy are real, what the models answer is not")
+
+
+def _distrust(records: Sequence[RunRecord]) -> None:
+    """Each reason why records are invalid: how many, what was seen in the first of them, what to do."""
+    found: dict[str, list[Problem]] = {}
+    for one in records:
+        for code in dict.fromkeys(problem.code for problem in one.problems if problem.severity == "invalid"):
+            found.setdefault(code, []).append(next(problem for problem in one.problems if problem.code == code))
+    if found:
+        console.say("\ninvalid, so no figure of theirs is used:")
+    for code, problems in found.items():
+        console.say(f"  {code}, {len(problems)} of {len(records)}: {problems[0].what}\n    fix: {problems[0].fix}")

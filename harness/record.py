@@ -147,7 +147,7 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One setting and where it was made: default < file < environment < command line."""
 
     value: bool | int | float | str | None
-    source: Literal["default", "file", "environment", "command line"]
+    source: Literal["default", "file", "environment", "command line", "power meter"]
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -64,4 +64,4 @@ def show(found: list[Spread], left_out: int) -> None:
         head = ["target", "module", "workload", "precision", "runtime", "scenario", "metric", "boards", "median", "range", "least .. most"]
         console.table(head, rows, right=(7, 8, 9))
     if left_out:
-        console.say(f"{left_out} invalid records are not in the spread between boards")
+        console.say(f"{left_out} invalid record{'s are' if left_out > 1 else ' is'} not in the spread between boards")

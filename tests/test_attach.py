@@ -11,11 +11,11 @@ import pytest
 
 from harness.cli import main
 from harness.errors import StoreError
-from harness.metrics import readings
 from harness.metrics.spans import handled, window
-from harness.record import RunRecord
+from harness.record import Problem, RunRecord
 from harness.store import Store, read
 from tests.lab import ROOT, socbench
+from tests.readings import reason, value
 from tests.records import WALL, failed_record, make_record
 
 UNIX_NS = 1_763_800_000 * 10**9
@@ -48,24 +48,20 @@ def attach(results: Path, *words: str | Path, capsys: pytest.CaptureFixture[str]
     return code, capsys.readouterr().err
 
 
-def energy(record: RunRecord) -> Any:
-    return next(one.quantity for one in readings(record) if one.metric.id == "energy_per_item")
-
-
 # --- what it adds --------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_log_gives_the_record_the_energy_that_it_integrates_to(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = clocked()
     path = Store(results).add(record)
-    assert energy(record).value is None
+    assert reason(record, "energy_per_item")
     code, said = attach(results, log(tmp_path / "power.csv"), capsys=capsys)
     assert code == 0
     after = read(path)
     stretch = window(record)
     assert stretch is not None
     truth = WATTS * (stretch[1] - stretch[0]) / 1e9 / handled(record)
-    assert energy(after).value == pytest.approx(truth, rel=1e-6)
+    assert value(after, "energy_per_item") == pytest.approx(truth, rel=1e-6)
     assert re.search(rf"^{record.run_id} .*: \d+ samples, 130\smJ per image \(scope board", said, re.MULTILINE)
     assert "power.csv: added to 1 of 1 records" in said
 
@@ -78,6 +74,14 @@ def test_everything_else_in_the_record_stays_as_it_was(results: Path, tmp_path: 
     assert msgspec.structs.replace(after, telemetry=record.telemetry) == record
     assert after.telemetry[:-1] == record.telemetry
     assert Store(results).files() == [path]
+
+
+def test_of_a_run_that_was_emulated_it_says_that_no_times_are_kept(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    emulated = Problem("emulated", "invalid", "it ran under an emulator", "times are not the board's", "measure on the board", [])
+    Store(results).add(clocked(spans=[], telemetry=[], problems=[emulated]))
+    code, said = attach(results, log(tmp_path / "power.csv"), capsys=capsys)
+    assert code == 2
+    assert "no times are kept of it: it ran under an emulator" in said
 
 
 def test_the_samples_are_aligned_by_the_records_clock_and_carry_its_error(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +103,7 @@ def test_a_clock_that_is_known_to_be_off_is_corrected(results: Path, tmp_path: P
     code, said = attach(results, late, "--offset", "-3600", capsys=capsys)
     assert code == 0, said
     assert read(path).telemetry[-1].clock_offset_ns == 1_000_000_000_000 - UNIX_NS - 3600 * 10**9
-    assert energy(read(path)).value is not None
+    assert value(read(path), "energy_per_item")
 
 
 def test_a_changing_power_is_attached_at_the_right_time(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,8 +117,7 @@ def test_a_changing_power_is_attached_at_the_right_time(results: Path, tmp_path:
     rows = "".join(f"{UNIX_NS / 1e9 + t:.4f},{9.0 if begin - 0.2 <= t <= end + 0.2 else 3.0}\n" for t in times)
     (tmp_path / "power.csv").write_text("time,power(W)\n" + rows)
     attach(results, tmp_path / "power.csv", capsys=capsys)
-    power = next(one.quantity for one in readings(read(path)) if one.metric.id == "power")
-    assert power.value == pytest.approx(9.0, rel=1e-9)
+    assert value(read(path), "power") == pytest.approx(9.0, rel=1e-9)
 
 
 def test_every_record_that_the_log_covers_gets_its_part(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,8 +188,8 @@ def test_a_wider_meter_that_was_there_during_the_run_keeps_its_word(results: Pat
     record = clocked(meters=(WALL,), watts=12.0)
     path = Store(results).add(record)
     _, said = attach(results, log(tmp_path / "power.csv"), capsys=capsys)
-    assert energy(read(path)).value == energy(record).value
-    assert "scope wall" in said
+    assert value(read(path), "energy_per_item") == value(record, "energy_per_item")
+    assert re.search(r"by which power 6\.50\sW; energy is taken from wall: outlet", said)
 
 
 def test_a_record_that_is_not_there_is_answered_with_the_nearest_one(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -231,6 +231,7 @@ class Impatient(Local):
     """This machine, where nobody waits for longer than a second for a model to open."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.opened: list[int] = []
 
     @contextlib.contextmanager
@@ -316,7 +317,7 @@ def test_a_campaign_killed_by_force_goes_on_with_what_is_missing_and_only_with_t
 
     done = stuck.go_on("--json", SOCBENCH_SECONDS="nonsense", SOCBENCH_THREADS="2")
     assert done.returncode == 0, done.stderr
-    assert "1 sessions to measure, 1 already measured" in done.stderr
+    assert "1 session to measure, 1 already measured" in done.stderr
     kept, added = stuck.records()
     assert kept == first
     assert (added.runtime, added.campaign) == ("hangs", first.campaign)
@@ -337,14 +338,6 @@ def test_a_campaign_killed_by_force_goes_on_with_what_is_missing_and_only_with_t
     assert "2 sessions to measure" in changed.stderr
     assert [one.runtime for one in stuck.records()] == ["chatty", "hangs", "chatty", "hangs"]
     assert len({one.workload_sha256 for one in stuck.records()}) == 2
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C reaches what the test starts, also where the tests themselves were started with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -18,9 +18,12 @@ import harness
 from harness.boards import UNNAMED, Place
 from harness.cli import main
 from harness.measure.campaign import published
+from harness.metrics.spans import handled, window
 from harness.record import Absent, Setting
 from tests import fake_ssh, lab
 from tests.lab import PACK, begin, socbench, until, workers
+from tests.meter_fakes import Reply, web
+from tests.readings import figure
 from tests.records import failed_record, make_record
 
 if TYPE_CHECKING:
@@ -131,11 +134,20 @@ def test_where_no_board_can_be_measured_nothing_was_and_the_exit_code_says_so(be
     assert not list(bench.results.rglob("*.json.gz"))
 
 
+def test_a_machine_that_is_not_the_target_is_refused_before_any_model_is_built(bench: Bench, tmp_path: Path) -> None:
+    cache = tmp_path / "empty"
+    done = socbench("bench", "ascend", "--results", bench.results, env={**bench.environment, "SOCBENCH_CACHE": str(cache)})
+    assert done.returncode == 2, done.stderr
+    assert "this machine is none of the machines that the target ascend knows" in done.stderr
+    assert "socbench bench ascend --host USER@BOARD" in done.stderr
+    assert not [path for path in (cache / "artifacts").rglob("*") if path.is_file()]
+
+
 def test_a_board_without_a_name_is_reached_by_host_and_its_address_is_in_no_record(bench: Bench) -> None:
     fake_ssh.Board(bench.folder / "ssh", "10.9.8.7")
     done = bench.run("lab", "--host", "user@10.9.8.7", *TINY, "--scenario", "offline")
     assert done.returncode == 0, done.stderr
-    assert "user@10.9.8.7: 1 sessions to measure" in done.stderr
+    assert "user@10.9.8.7: 1 session to measure" in done.stderr
     (record,) = harness.load(bench.results)
     assert record.board == UNNAMED
     assert "10.9.8.7" not in every_word(bench.results)
@@ -177,6 +189,38 @@ def test_how_it_is_measured_can_be_set_and_the_record_says_by_whom(bench: Bench)
     assert {one.hertz for one in record.telemetry} == {20.0}
 
 
+@pytest.fixture
+def gauge() -> Iterator[str]:
+    """The URL of a meter that says 5 W, 20 times a second: it needs 10 s."""
+    with web(lambda _target, _headers: Reply({"power": 5.0})) as server:
+        yield f"http+json://{server.host}/?value=power&unit=W&hertz=20&name=supply"
+
+
+def test_a_session_lasts_as_long_as_the_power_meter_needs_where_nobody_says_otherwise(bench: Bench, gauge: str) -> None:
+    words = [one for one in TINY if one not in {"--seconds", "0.02"}]
+    done = bench.run("rk-1", *words, "--scenario", "single-stream", "--idle", "0", "--meter", gauge)
+    assert done.returncode == 0, done.stderr
+    assert "http+json:supply is read 20 times a second and needs 10 s of work: a session takes that long" in done.stderr
+    (record,) = harness.load(bench.results)
+    assert record.settings["seconds"] == Setting(10.2, "power meter")
+    stretch = window(record)
+    assert stretch is not None
+    energy = figure(record, "energy_per_item")
+    assert energy.value == pytest.approx(5.0 * (stretch[1] - stretch[0]) / 1e9 / handled(record), rel=1e-3), energy.reason
+    assert re.search(r"energy_per_item \S+\s\S*J", done.stderr)
+
+
+def test_a_session_that_was_chosen_to_be_shorter_says_before_it_that_there_will_be_no_energy_and_after_it_that_there_is_none(
+    bench: Bench, gauge: str
+) -> None:
+    done = bench.run("rk-1", *TINY, "--scenario", "single-stream", "--idle", "0", "--meter", gauge)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    [warned] = [i for i, line in enumerate(lines) if "with --seconds 0.02 there will be no energy by it; fix: --seconds 11" in line]
+    [told] = [i for i, line in enumerate(lines) if re.search(r"\[1/1\].*; no energy: the steady stage lasted .* needs 10 s", line)]
+    assert warned < told
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_everything_on_every_board_and_says_how_to_go_on(bench: Bench) -> None:
     words = ("rk-1", "rk-2", "--zoo", PACK, "--workload", "tiny", "--runtime", "chatty", "--scenario", "single-stream", "--seconds", "600")
@@ -194,14 +238,6 @@ def test_ctrl_c_ends_everything_on_every_board_and_says_how_to_go_on(bench: Benc
     assert "Traceback" not in err
     assert f"interrupted: 0 of 2 sessions are saved in {bench.results}; go on with: socbench bench rk-1 rk-2 --resume" in err
     until(lambda: not bench.left(), "nothing runs on a board")
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C reaches what the test starts, also where the tests themselves were started with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def test_a_board_that_was_lost_in_a_session_is_held_anew_for_the_next(bench: Bench) -> None:
@@ -261,7 +297,7 @@ def test_doctor_looks_at_a_board_its_link_and_what_is_installed_there(bench: Ben
     assert "numpy" in topics["python"]["what"]
     assert str(bench.boards["rk-1"].home) in topics["folder"]["what"]
     assert topics["runtime chatty"]["ok"]
-    assert topics["runtime absent"]["fix"] == "on the board: python -m pip install a-runtime-nobody-has"
+    assert topics["runtime absent"]["fix"] == f"on the board: {topics['python']['what'].split()[0]} -m pip install a-runtime-nobody-has"
     assert all(one["ok"] or one["fix"] for one in seen["findings"]), "what is not well has a fix"
 
 

@@ -22,9 +22,11 @@ from hypothesis import strategies as st
 
 from harness import boards, console
 from harness.boards import UNNAMED, Board, Given, Place, alias, place
+from harness.checks import judge
 from harness.cli import main, parser
 from harness.errors import SocbenchError, SpecError, UsageError
 from harness.measure.crew import Crew
+from harness.outcome import sum_up
 from harness.spec import Zoo
 from harness.spread import show, spreads
 from tests import lab
@@ -61,7 +63,7 @@ def test_a_board_is_added_listed_and_removed(file: Path, capfd: pytest.CaptureFi
     words = ("boards", "add", "rk-1", "user@10.0.0.5", "--target", "lab", "--zoo", PACK, "--meter", "shelly://10.0.0.7", "--python", "/opt/python3")
     _, err = said(capfd, *words)
     assert str(file) in err
-    assert err.endswith("next: socbench doctor rk-1\n")
+    assert err.endswith(f"next: socbench doctor rk-1 --zoo {PACK}\n")
     assert boards.read() == {"rk-1": Board("user@10.0.0.5", "lab", ["shelly://10.0.0.7"], "/opt/python3")}
     out, _ = said(capfd, "boards", "list", "--json")
     assert json.loads(out) == [
@@ -205,10 +207,10 @@ def test_what_cannot_be_done_to_the_file_is_one_message_and_changes_nothing(
     ("text", "what", "fix"),
     [
         ("[boards.rk-1]\naddress = user@x", "not valid TOML", "mend the syntax"),
-        ('[boards.rk-1]\nadress = "x"\ntarget = "host"', "unknown key 'boards[...].adress'", "write 'address'"),
+        ('[boards.rk-1]\nadress = "x"\ntarget = "host"', "unknown key 'boards.rk-1.adress'", "write 'address'"),
         ('[board.rk-1]\naddress = "x"\ntarget = "host"', "unknown key 'board'", "write 'boards'"),
-        ('[boards.rk-1]\naddress = "x"', "'boards[...]': missing required field `target`", "add it"),
-        ('[boards.rk-1]\naddress = "x"\ntarget = "host"\nmeters = "shelly://x"', "'boards[...].meters'", "a list"),
+        ('[boards.rk-1]\naddress = "x"', "'boards.rk-1': missing required field `target`", "add it"),
+        ('[boards.rk-1]\naddress = "x"\ntarget = "host"\nmeters = "shelly://x"', "'boards.rk-1.meters'", "a list"),
         ('[boards.rk-1]\naddress = "-oProxyCommand=x"\ntarget = "host"', "begins with -", "user@host"),
         ('[boards."rk 1"]\naddress = "x"\ntarget = "host"', "boards.rk 1: a name is", "another name"),
     ],
@@ -392,7 +394,7 @@ def test_ctrl_c_reaches_every_board_and_a_second_one_does_not_disturb_the_cleani
         assert sorted(said) == ["clean b", "cleaning a", "cleaning b"]
         process.send_signal(signal.SIGINT)
         again = process.stdout.readline()
-        assert again.startswith("said: still ending what runs on a; ")
+        assert re.match(r"said: still ending what runs on a(, b)?; ", again), "b is clean, and may be on its way out"
         process.stdin.write("go\n")
         out, err = process.communicate(timeout=lab.PATIENCE_S)
     assert out.splitlines() == ["clean a", "interrupted"], "and what waited is not begun"
@@ -503,3 +505,12 @@ def test_the_newest_record_of_a_board_counts() -> None:
     old, new = measured("rk-1", 10.0, begun_at="2026-11-22T08:00:00Z"), measured("rk-1", 20.0, begun_at="2026-11-22T09:00:00Z")
     found = {one.metric: one for one in spreads([new, old, measured("rk-2", 20.0)])}
     assert found["latency_p50"].relative_range == pytest.approx(0.0, abs=1e-9)
+
+
+def test_why_records_are_invalid_is_told_once_for_each_reason_below_the_table(capfd: pytest.CaptureFixture[str]) -> None:
+    drifting = [judge(make_record(drift=0.1, workload=name)) for name in ("one", "two")]
+    sum_up([*drifting, make_record()], several=False)
+    told = capfd.readouterr().err
+    assert told.count("over the steady stage") == 1
+    assert re.search(r"^  drift, 2 of 3: over the steady stage .*\n    fix: stop what else runs", told, re.MULTILINE)
+    assert drifting[0].fix.startswith("stop what else runs")

@@ -19,6 +19,7 @@ from harness.checks.modes import two_modes
 from harness.checks.series import judged, settled_at
 from harness.metrics import metrics
 from harness.record import Channel, Problem, RunRecord, Setting, Spans
+from tests.readings import changed
 from tests.records import (
     Part,
     failed_record,
@@ -240,6 +241,16 @@ def test_ten_per_cent_of_drift_is_found_in_every_task(make: Callable[..., RunRec
     assert "°C" in problem.what
 
 
+def test_of_several_clocks_a_drift_names_the_one_that_fell() -> None:
+    record = make_record(drift=0.1)
+    [telemetry] = record.telemetry
+    half = len(telemetry.t_ns) // 2
+    rows = [[*row, 2.112e9, 2.4e9 if i < half else 1.2e9] for i, row in enumerate(telemetry.rows)]
+    more = [Channel(site, "frequency", "Hz", "die") for site in ("dram", "cpu4")]
+    told = msgspec.structs.replace(record, telemetry=[msgspec.structs.replace(telemetry, channels=[*telemetry.channels, *more], rows=rows)])
+    assert "clock cpu4 2.40 to 1.20 GHz" in problems(told)["drift"].what
+
+
 def test_between_a_few_answers_drift_takes_more_and_is_a_warning() -> None:
     few = {"n": 3, "warmup": 0, "core": LONG_ANSWERS, "growth": 0.1}
     assert severities(llama_record(drift=0.12, **few)) == {"drift": "warning"}
@@ -438,7 +449,7 @@ def test_a_throttle_channel_that_rises_or_stands_up_is_heard(values: list[float]
     half = len(telemetry.t_ns) // 2
     rows: list[list[float | None]] = [[values[0] if i < half else values[1]] for i in range(len(telemetry.t_ns))]
     channel = Channel("hot", "throttle", "1", "die")
-    heard = msgspec.structs.replace(record, telemetry=[msgspec.structs.replace(telemetry, channels=[channel], rows=rows)])
+    heard = changed(record, channels=[channel], rows=rows)
     assert severities(heard) == ({"throttled": "invalid"} if found else {})
 
 

@@ -50,7 +50,22 @@ def helped(capfd: pytest.CaptureFixture[str], *words: str) -> str:
 def examples(text: str) -> list[str]:
     """The command lines of an "examples:" section, without what explains them."""
     section = text.partition("examples:\n")[2].partition("\n\n")[0]
-    return [re.split(r" {2,}", line.strip())[0] for line in section.splitlines()]
+    return [re.split(r" {2,}", line.strip())[0] for line in re.sub(r"\\\n +", "", section).splitlines()]
+
+
+@pytest.mark.parametrize("words", [(), *((name,) for name in COMMANDS), ("boards", "add"), ("zoo", "fetch"), ("evidence", "import")])
+def test_no_line_of_a_help_is_wider_than_the_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert [line for line in helped(capfd, *words).splitlines() if len(line) > 80] == []
+
+
+def test_the_remark_of_an_example_that_is_too_long_goes_below_it(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "  socbench bench host --resume\n        go on with the campaign that was interrupted\n" in helped(capfd, "bench")
+    monkeypatch.setenv("COLUMNS", "150")
+    assert "  socbench bench host --resume                 go on with the campaign that was interrupted\n" in helped(capfd, "bench")
 
 
 @pytest.mark.parametrize("words", [(), *((name,) for name in COMMANDS)])

@@ -34,6 +34,7 @@ def judge(record: RunRecord) -> RunRecord:
         if found:
             record = msgspec.structs.replace(record, problems=[*record.problems, *found])
     if any(problem.severity == "invalid" for problem in record.problems):
-        worst = [problem.what for problem in record.problems if problem.severity == "invalid"]
-        record = msgspec.structs.replace(record, status="invalid", reason="; ".join(worst))
+        worst = [problem for problem in record.problems if problem.severity == "invalid"]
+        reason, fix = ("; ".join(dict.fromkeys(getattr(problem, name) for problem in worst)) for name in ("what", "fix"))
+        record = msgspec.structs.replace(record, status="invalid", reason=reason, fix=fix)
     return record

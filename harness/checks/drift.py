@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.checks.series import FEW_ITEMS, LATENCY, RATES, after_warmup, judged
+from harness.metrics.power import good_samples
 from harness.metrics.spans import window
+from harness.metrics.witness import SILICON
 from harness.record import ChannelKind, Problem, RunRecord
 
 if TYPE_CHECKING:
@@ -45,24 +47,23 @@ def drift(log: Floats, items: int = FEW_ITEMS) -> float | None:
     return None
 
 
-def change(record: RunRecord, kind: ChannelKind) -> tuple[float, float] | None:
-    """Medians of the highest channel of a kind in the first and the last third of the steady stage, or None where nobody looked."""
+def change(record: RunRecord, kind: ChannelKind) -> tuple[str, float, float] | None:
+    """Of the channel of a kind that moved most, as a ratio: its site, and its medians in the first and the last third of the steady stage.
+
+    None where nobody looked.
+    """
     import numpy as np
 
-    stretch = window(record)
+    found: list[tuple[str, float, float]] = []
+    if (stretch := window(record)) is None:
+        return None
     for telemetry in record.telemetry:
-        columns = [i for i, one in enumerate(telemetry.channels) if one.kind == kind]
-        if not columns or stretch is None:
-            continue
-        highest: list[float] = []
-        for t, row in zip(telemetry.t_ns, telemetry.rows, strict=True):
-            known = [value for i in columns if (value := row[i]) is not None]
-            if known and stretch[0] <= t + telemetry.clock_offset_ns <= stretch[1]:
-                highest.append(max(known))
-        third = len(highest) // 3
-        if third:
-            return float(np.median(highest[:third])), float(np.median(highest[-third:]))
-    return None
+        of_kind = [(column, one) for column, one in enumerate(telemetry.channels) if one.kind == kind]
+        for column, channel in [pair for pair in of_kind if pair[1].scope in SILICON] or of_kind:
+            values = good_samples(telemetry, column, *stretch)[1]
+            if third := len(values) // 3:
+                found.append((channel.site, float(np.median(values[:third])), float(np.median(values[-third:]))))
+    return max(found, key=lambda one: abs(math.log(one[2] / one[1])) if min(one[1:]) > 0 else 0.0, default=None)
 
 
 def check(record: RunRecord) -> Iterator[Problem]:
@@ -76,9 +77,9 @@ def check(record: RunRecord) -> Iterator[Problem]:
     slower = moved > 0
     seen = []
     if (heat := change(record, "temperature")) is not None:
-        seen.append(f"temperature {heat[0]:.0f} to {heat[1]:.0f} °C")
+        seen.append(f"temperature {heat[0]} {heat[1]:.0f} to {heat[2]:.0f} °C")
     if (clock := change(record, "frequency")) is not None:
-        seen.append(f"clock {clock[0] / 1e9:.2f} to {clock[1] / 1e9:.2f} GHz")
+        seen.append(f"clock {clock[0]} {clock[1] / 1e9:.2f} to {clock[2] / 1e9:.2f} GHz")
     yield Problem(
         code="drift",
         severity="invalid" if series.items >= FEW_ITEMS else "warning",

@@ -20,7 +20,7 @@ EPILOG = """\
 examples:
   socbench attach power.csv                                        every record that the log covers
   socbench attach power.csv --record 3f9c12ab --offset -1.5        the meter's clock was 1.5 s ahead
-  socbench attach 'csv:bcu.csv?power=GROUP_PLATFORM Power(mW)&scope=board&start=2026-11-22T08:00:00Z'
+  socbench attach 'csv:log.csv?power=Power(mW)&start=2026-11-22T08:00:00Z'
   socbench attach recording.jls --results rk3588/
 """
 MARGIN_NS = 2_000_000_000
@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
         description="Add the log that a power meter's own software wrote (CSV or JLS) to every record whose measured stretch it covers, aligned by "
         "the wall clock. Which columns and clocks are understood: docs/meters.md.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     one.add_argument("log", metavar="LOG", help="the file, or its URL with options: 'csv:log.csv?time=Timestamp&power=Power(mW)'")
     one.add_argument("--record", action="append", default=[], metavar="RUN_ID", help="only this record; may be given several times")
@@ -125,13 +125,18 @@ def _stretch(path: Path, record: RunRecord, offset: float) -> _Stretch | str:
         return f"nothing was measured: {record.status}"
     measured, clock = window(record), record.environment.get("clock")
     if measured is None:
-        return "it has no steady spans"
+        return _no_stretch(record)
     if not _is_clock(clock):
         return "it does not say what time of day it was measured: measure again with this version"
     ahead = _ahead_ns(record, offset)
     spans = [one for one in record.spans if one.begin_ns]
     first, last = min(one.begin_ns[0] for one in spans), max(one.end_ns[-1] for one in spans)
     return _Stretch(path, record, measured[0] - ahead, measured[1] - ahead, first - ahead, last - ahead)
+
+
+def _no_stretch(record: RunRecord) -> str:
+    emulated = next((one.what for one in record.problems if one.code == "emulated"), "")
+    return f"no times are kept of it: {emulated}" if emulated else "it has no steady spans"
 
 
 def _is_clock(clock: Any) -> bool:
@@ -199,12 +204,18 @@ def _attach(store: Any, stretch: _Stretch, excerpt: Excerpt, log: Log, arguments
 
 
 def _says(record: RunRecord, telemetry: Telemetry) -> str:
-    """The energy of an item, or why there is none."""
+    """The energy of an item, or why there is none; where it is another meter's, that, and the power by this log."""
     from harness.metrics import readings
-    from harness.quantity import text
+    from harness.metrics.meters import every, widest
+    from harness.metrics.power import mean_power
+    from harness.quantity import Unit, text
 
     found = next(one.quantity for one in readings(record) if one.metric.id == "energy_per_item" and not one.phase)
-    said = f"{len(telemetry.rows)} samples, "
+    said, meter = f"{len(telemetry.rows)} samples, ", widest(record)
+    if not isinstance(meter, str) and meter.telemetry is not telemetry:
+        powers = [(one, mean_power(record, one)) for one in every(record).values() if one.telemetry is telemetry]
+        told = [f"{one.sites} {text(mean.watts, Unit.WATT)}" if not isinstance(mean, str) else mean for one, mean in powers]
+        return f"{said}by which {', '.join(told) or 'there is no power'}; energy is taken from {meter}, which sees as much or more"
     if found.value is None:
         return f"{said}but no energy: {found.reason}"
     return f"{said}{text(found.value, found.unit)} per {record.item} ({found.evidence.note})"

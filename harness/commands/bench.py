@@ -36,6 +36,7 @@ examples:
 
 environment: SOCBENCH_THREADS, SOCBENCH_SECONDS, SOCBENCH_WEIGHTS, SOCBENCH_SAMPLE_HZ, SOCBENCH_IDLE, SOCBENCH_SUSTAIN, SOCBENCH_RESULTS,
 SOCBENCH_BOARDS, SOCBENCH_CACHE
+
 exit code: 0 all sessions measured; 1 a session or a board failed (its record says why); 2 nothing could be started; 130 interrupted
 """
 
@@ -47,14 +48,14 @@ def add(commands: Any) -> None:
         help="measure the zoo on a target or on boards",
         description="Measure workloads on this machine or on boards; every session is saved as it ends.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     one.add_argument("names", metavar="NAME", nargs="*", help="a target: this machine, or the one at --host; or boards (socbench boards list)")
     one.add_argument("--workload", action="append", default=[], metavar="W", help="only this workload; may be repeated")
     one.add_argument("--precision", action="append", default=[], metavar="P", help="only this precision (fp32, int8, q4_k_m ...); may be repeated")
     one.add_argument("--runtime", action="append", default=[], metavar="R", help="only this runtime; may be repeated")
     one.add_argument("--scenario", action="append", default=[], choices=("single-stream", "offline"), help="only this scenario")
-    one.add_argument("--seconds", metavar="S", help="least measured time a session, in seconds (default: the workload's)")
+    one.add_argument("--seconds", metavar="S", help="least measured seconds a session (default: the workload's, or what the power meter needs)")
     one.add_argument("--threads", metavar="N", help="threads the runtime may use (default: 1)")
     one.add_argument("--weights", metavar="DIR", help="pretrained weights, DIR/<workload>/ (default: synthetic)")
     one.add_argument("--sample-hz", metavar="HZ", help="how often the sensors are read (default: 10)")
@@ -69,16 +70,25 @@ def add(commands: Any) -> None:
     one.add_argument("--jobs", type=int, metavar="N", help="boards at once (default: all)")
     one.add_argument("--resume", action="store_true", help="go on with the last campaign where it stopped")
     one.add_argument("--results", type=Path, default=None, metavar="DIR", help="where records go (default: results, or $SOCBENCH_RESULTS)")
-    add_zoo(one)
     one.add_argument("--json", action="store_true", help="one JSON document on stdout; progress stays on stderr")
     one.set_defaults(run=run)
 
 
 def add_place(one: argparse.ArgumentParser) -> None:
-    """The options of every command that goes to a board without a name."""
+    """The options of every command that goes to a machine, also to a board without a name, and of the zoo that knows it."""
     one.add_argument("--host", default="", metavar="ADDRESS", help="the machine to go to over SSH: user@board, or a Host of ~/.ssh/config")
     one.add_argument("--python", default="", metavar="PATH", help="the Python to use there (default: the first python3 that is new enough)")
     one.add_argument("--folder", default="", metavar="DIR", help="where socbench may keep files there (default: below the account's home)")
+    add_zoo(one)
+
+
+def one_place(arguments: argparse.Namespace) -> tuple[Zoo, Place]:
+    """The machine that NAME and the options of `add_place` mean, and the zoo that knows it. Raises UsageError."""
+    from harness.boards import Given, place
+    from harness.spec import Zoo
+
+    zoo = Zoo(arguments.zoo)
+    return zoo, place(zoo, arguments.name, Given(arguments.host, arguments.python, arguments.folder))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -300,4 +310,4 @@ def _opening(one: Campaign, folder: Path) -> str:
     if not todo:
         return f"{one.place.name}: all {len(one.sessions)} sessions of this campaign are measured already"
     kept = f", {len(one.kept)} already measured" if one.kept else ""
-    return f"{one.place.name}: {todo} sessions to measure{kept}; records go to {folder}"
+    return f"{one.place.name}: {todo} session{'s' if todo > 1 else ''} to measure{kept}; records go to {folder}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from typing import Any
 
@@ -27,7 +28,7 @@ def add(commands: Any) -> None:
         help="name the boards that can be measured over SSH",
         description="Name the boards that can be measured over SSH.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     what = one.add_subparsers(dest="what", metavar="WHAT", required=True)
     new = what.add_parser("add", help="name one more board", description="Write one more board into the boards file; nothing is connected to yet.")
@@ -57,7 +58,7 @@ def _add(arguments: argparse.Namespace) -> int:
     board = boards.Board(arguments.address, arguments.target, arguments.meter, arguments.python, arguments.folder)
     boards.add(Zoo(arguments.zoo), arguments.name, board)
     console.say(f"{arguments.name}: {board.target} at {board.address}, written to {boards.path()}")
-    console.say(f"next: socbench doctor {arguments.name}")
+    console.say("next: " + shlex.join(["socbench", "doctor", arguments.name, *(word for one in arguments.zoo for word in ("--zoo", str(one)))]))
     return 0
 
 

@@ -9,8 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from harness import cache, console
-from harness.commands.bench import add_place
-from harness.commands.list import add_zoo
+from harness.commands.bench import add_place, one_place
 from harness.errors import SocbenchError, Stable
 
 if TYPE_CHECKING:
@@ -38,26 +37,22 @@ def add(commands: Any) -> None:
         help="what a machine has and what is missing",
         description="Look at the link, sensors, clocks and runtimes of this machine or a board; measure and change nothing.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     one.add_argument(
         "name", metavar="NAME", nargs="?", default="host", help="a target: this machine, or the one at --host; or a board (default: host)"
     )
     add_place(one)
-    add_zoo(one)
     one.add_argument("--json", action="store_true", help="one JSON document on stdout")
     one.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask an agent on the machine, print what it found."""
-    from harness.boards import Given, place
     from harness.measure.campaign import linked
     from harness.measure.hold import load
-    from harness.spec import Zoo
 
-    zoo = Zoo(arguments.zoo)
-    where = place(zoo, arguments.name, Given(arguments.host, arguments.python, arguments.folder))
+    zoo, where = one_place(arguments)
     with linked(where, console.say) as link, link.hold() if where.address else contextlib.nullcontext():
         with link.start(1) as agent:
             findings = _board(link, agent) if where.address else []
@@ -104,7 +99,7 @@ def _board(link: Link, agent: Agent) -> list[Finding]:
     )
     what = f"round trip {text(2 * error, Unit.SECOND)}, so stamps of both machines can be compared to {text(error, Unit.SECOND)}"
     fix = "" if abs(ahead) < CLOCK_OFF_S else "on the board: timedatectl set-ntp true (no figure depends on it, the times in its logs do)"
-    found = [_finding("link", what), _finding("clock", f"its wall clock is {off} this machine's", fix)]
+    found = [_finding("link", what), _finding("time of day", f"its clock is {off} this machine's", fix)]
     if isinstance(link, Ssh):
         board = link.board
         found.append(_finding("python", f"{board.python} {board.version} with numpy {board.numpy}, on {board.machine}"))
@@ -122,7 +117,7 @@ def _module(zoo: Zoo, where: Place, board: dict[str, Any]) -> Finding:
     if not zoo.target(where.target).modules:
         return {}
     try:
-        module = recognise(zoo, where.target, board)
+        module = recognise(zoo, where.target, board, where.address)
     except SocbenchError as error:
         return _finding("module", error.what, error.fix)
     return _finding("module", module.title) if module else {}
@@ -131,6 +126,7 @@ def _module(zoo: Zoo, where: Place, board: dict[str, Any]) -> Finding:
 def _runtimes(zoo: Zoo, where: Place, link: Link) -> list[Finding]:
     """Each runtime of the target, in a process of its own."""
     from harness.measure.hold import load
+    from harness.measure.ssh import Ssh
 
     found = []
     for name, use in zoo.target(where.target).runtimes.items():
@@ -140,7 +136,9 @@ def _runtimes(zoo: Zoo, where: Place, link: Link) -> list[Finding]:
                 version = agent.ask("probe", 60.0)["runtime"]["version"]
                 found.append(_finding(f"runtime {name}", f"{use.package} {version}"))
             except Stable as error:
-                found.append(_finding(f"runtime {name}", error.what, f"on the board: {use.install}" if where.address else use.install))
+                python = link.board.python if isinstance(link, Ssh) else "python"
+                install = use.install.replace("python -m", f"{python} -m")
+                found.append(_finding(f"runtime {name}", error.what, f"on the board: {install}" if where.address else install))
     return found
 
 

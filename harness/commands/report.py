@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
         help="write the HTML report",
         description="Write one self-contained HTML file: which SoC for which product, and all records of a results folder.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     one.add_argument("--results", type=Path, default=None, metavar="DIR", help="the results folder (default: results, or $SOCBENCH_RESULTS)")
     one.add_argument("--output", type=Path, metavar="FILE", help="the file to write (default: report.html in the results folder)")
@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.document({"report": str(output), "records": [one.run_id for one in records]})
     console.say(f"report: {output}  ({len(records)} runs, {len(evidence.catalogue.socs)} SoCs)")
+    if older := len(found) - len(records):
+        console.say(f"{older} of {len(found)} records are not in it: the same was measured again later")
     if not records:
         console.say("nothing was measured here yet: nox -s bench-host adds the figures of this machine")
     return 0

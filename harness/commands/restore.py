@@ -7,8 +7,7 @@ import sys
 from typing import Any
 
 from harness import console
-from harness.commands.bench import add_place
-from harness.commands.list import add_zoo
+from harness.commands.bench import add_place, one_place
 
 EPILOG = """\
 examples:
@@ -28,25 +27,21 @@ def add(commands: Any) -> None:
         help="undo what an interrupted run left on a board",
         description="End a run that still holds a machine, and restore the settings it changed.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=console.Help,
     )
     one.add_argument("name", metavar="NAME", help="a board (socbench boards list), or a target: this machine, or the one at --host")
     add_place(one)
-    add_zoo(one)
     one.add_argument("--json", action="store_true", help="one JSON document on stdout")
     one.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """End, restore, say what was done; 1 where something could not be restored."""
-    from harness.boards import Given, place
     from harness.measure.campaign import linked
     from harness.measure.hold import undo
     from harness.measure.ssh import Ssh
-    from harness.spec import Zoo
 
-    zoo = Zoo(arguments.zoo)
-    where = place(zoo, arguments.name, Given(arguments.host, arguments.python, arguments.folder))
+    zoo, where = one_place(arguments)
     with linked(where, console.say) as link:
         ended = link.end_hold() if isinstance(link, Ssh) else ""
         found = undo(zoo, where.target, link)
@@ -58,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if ended:
         out.write(f"{where.name}: ended the run of {ended}; what it had changed was restored with it\n")
     elif not (restored or failed):
-        out.write(f"{where.name}: there was nothing to restore\n")
+        out.write(f"{where.name if where.address else 'this machine'}: there was nothing to restore\n")
     for one in restored:
         out.write(f"{where.name}: restored {one}\n")
     for one in failed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import re
 import secrets
 import threading
@@ -25,10 +26,12 @@ from harness.measure.artifacts import Workshop
 from harness.measure.crew import LOOK_S, Crew
 from harness.measure.hold import Held, held
 from harness.measure.link import Link, Local
-from harness.measure.meters import open_meter
+from harness.measure.meters import Meter, open_meter
 from harness.measure.plan import Session
 from harness.measure.recording import Recording
 from harness.measure.redact import Redaction
+from harness.measure.runner import MARGIN
+from harness.metrics.meters import needed_seconds
 from harness.outcome import outcome
 from harness.record import RunRecord, Setting
 from harness.spec import Zoo
@@ -143,6 +146,8 @@ class Command:
     weights: Setting
     record: Path | None = None
     _built: threading.Event = field(default_factory=threading.Event)
+    _wanted: threading.Event = field(default_factory=threading.Event)
+    """Set when a place is ready to be measured: what only turns out to be the wrong machine costs no models."""
 
     def run(self, campaigns: Sequence[Campaign], jobs: int) -> None:
         """Measure every campaign, `jobs` places at once; what stops one place is its `error` and stops no other.
@@ -161,6 +166,9 @@ class Command:
     def _build(self, campaigns: Sequence[Campaign], crew: Crew) -> None:
         """Have every model file before the first measurement, so that no build disturbs one."""
         todo = [session for one in campaigns for session in one.todo]
+        while not self._wanted.wait(LOOK_S):
+            if not crew.busy:
+                return
         products = list(dict.fromkeys(one.product for one in todo))
         self.workshop.begin(products)
         for product in products:
@@ -197,11 +205,14 @@ class Command:
         place, progress = campaign.place, campaign.progress
         with contextlib.ExitStack() as stack:
             meters = [stack.enter_context(open_meter(url)) for url in place.meters]
+            for sentence in _lengths(meters, campaign.todo):
+                progress.line(sentence)
             link = stack.enter_context(linked(place, progress.line, self.record, campaign=campaign.plan.campaign, note=progress.note))
             begun = False
             while campaign.todo[len(campaign.measured) :]:
                 with _held(partial(held, self.zoo, place.target, link, progress.line), again=begun, say=progress.line) as hold:
                     begun = True
+                    self._wanted.set()
                     while not self._built.wait(LOOK_S):  # in pieces, so that Ctrl-C gets through
                         if crew.stopped:
                             return
@@ -236,6 +247,19 @@ def _held(hold: Callable[[], contextlib.AbstractContextManager[Held]], *, again:
             else:
                 break
         yield found
+
+
+def _lengths(meters: Sequence[Meter], sessions: Sequence[Session]) -> Iterator[str]:
+    """What a meter that needs long stages does to the time that sessions take, or why it will give no energy."""
+    for meter in meters:
+        seconds = max((needed_seconds(one.kind, meter.hertz) for one in meter.channels if one.kind in ("power", "energy")), default=0.0)
+        needs = f"{meter.instrument} is read {meter.hertz:g} times a second and needs {seconds:.0f} s of work"
+        short = [one for one in sessions if one.stop.min_seconds < seconds]
+        if short and short[0].settings["seconds"].source != "file":
+            yield f"{needs}: with --seconds {short[0].stop.min_seconds:g} there will be no energy by it; fix: --seconds {math.ceil(seconds * MARGIN)}"
+        elif short:
+            rest = " and as much rest before it" if short[0].settings["idle"].value is None else ""
+            yield f"{needs}{rest}: a session takes that long, unless --seconds (and --idle, for the rest) say less"
 
 
 def _watch(progress: console.Progress, stage: str, seen: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from harness.measure.artifacts import Product
 from harness.record import Scenario, Setting
 from harness.spec import RuntimeUse, Stop, Target, Workload, Zoo
 
-Source = Literal["default", "file", "environment", "command line"]
+Source = Literal["default", "file", "environment", "command line", "power meter"]
 
 
 @dataclass(frozen=True)

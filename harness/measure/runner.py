@@ -24,12 +24,14 @@ from harness.measure.hold import Held, load
 from harness.measure.link import Agent, Link
 from harness.measure.meters import Meter
 from harness.measure.plan import Session
-from harness.metrics.meters import needed_seconds
-from harness.record import Absent, Blocks, Channel, Quality, RunRecord, Setting, Spans, Status, Telemetry
+from harness.metrics.meters import widest
+from harness.record import Absent, Blocks, Quality, RunRecord, Setting, Spans, Status, Telemetry
 from harness.spec import Zoo
 
 LONGEST_SPAN_GROUP_S = 0.010
 """In the sustain stage short items share a span of about this length [s], so that half an hour of them fits into a record."""
+MARGIN = 1.02
+"""A stage is so much longer than the meter needs: its window begins with the first item and ends with the last one."""
 ROWS_S = 120.0
 """How long a sampler may take to end its read and to tell its rows [s]."""
 COMPARE = Path(__file__).with_name("compare.py")
@@ -173,12 +175,13 @@ def _measured(bench: Bench, session: Session, made: Made, draft: _Draft, agent: 
     fields["spans"] += [msgspec.convert(one, Spans) for one in opened["spans"]]
 
     stop = session.stop
-    with _sampling(bench, session, board, draft, agent) as power:
+    with _sampling(bench, session, board, draft, agent) as watched:
         _stage(bench, agent, draft, "first", (1, 0.0, stop.max_seconds))
-        _rest(bench, session, agent, draft, power)
+        needed = 0.0 if draft.emulated else _needed(draft, watched)
+        _rest(bench, session, agent, draft, needed)
         if stop.warmup_count:
             _stage(bench, agent, draft, "warmup", (stop.warmup_count, stop.warmup_seconds, stop.max_seconds))
-        fields["memory"] = _stage(bench, agent, draft, "steady", (stop.min_count, stop.min_seconds, stop.max_seconds))
+        fields["memory"] = _steady(bench, session, agent, draft, needed)
         environment["after"] = agent.ask("probe", 60.0, what="state")["state"]
         _sustain(bench, session, agent, draft)
     if stop.pipeline_count:
@@ -189,10 +192,25 @@ def _measured(bench: Bench, session: Session, made: Made, draft: _Draft, agent: 
     return draft.finish("ok")
 
 
-def _rest(bench: Bench, session: Session, agent: Agent, draft: _Draft, power: list[tuple[Channel, float]]) -> None:
-    """The idle window: as long as was asked for, or as the quickest power channel needs to give a figure; none where nothing sees power."""
+def _needed(draft: _Draft, watched: list[Telemetry]) -> float:
+    """Length [s] of a stage of which the meter that will be believed, the widest, can say something; 0 where there is none."""
+    meter = widest(msgspec.structs.replace(draft.finish("ok"), telemetry=watched))
+    return 0.0 if isinstance(meter, str) else meter.seconds
+
+
+def _steady(bench: Bench, session: Session, agent: Agent, draft: _Draft, needed: float) -> dict[str, int]:
+    """The steady stage: where nobody chose its length, long enough for the power meter."""
+    stop, least = session.stop, needed * MARGIN
+    if session.settings["seconds"].source == "file" and least > stop.min_seconds:
+        stop = msgspec.structs.replace(stop, min_seconds=least, max_seconds=max(stop.max_seconds, least))
+        draft.fields["settings"]["seconds"] = Setting(least, "power meter")
+    return _stage(bench, agent, draft, "steady", (stop.min_count, stop.min_seconds, stop.max_seconds))
+
+
+def _rest(bench: Bench, session: Session, agent: Agent, draft: _Draft, needed: float) -> None:
+    """The idle window: as long as was asked for, or as the power meter needs; none where nothing sees power."""
     asked = session.settings["idle"].value
-    seconds = float(asked) if asked is not None else min((needed_seconds(channel.kind, hertz) for channel, hertz in power), default=0.0)
+    seconds = float(asked) if asked is not None else needed
     if seconds <= 0:
         return
     bench.watch("idle", {"seconds": seconds})
@@ -235,8 +253,8 @@ def _stage(  # noqa: PLR0913 - each of them differs from call to call
 
 
 @contextlib.contextmanager
-def _sampling(bench: Bench, session: Session, board: list[tuple[str, Path]], draft: _Draft, agent: Agent) -> Iterator[list[tuple[Channel, float]]]:
-    """Sensors and meters are read while the block runs; it is given the channels that see power or energy, with their rates [Hz].
+def _sampling(bench: Bench, session: Session, board: list[tuple[str, Path]], draft: _Draft, agent: Agent) -> Iterator[list[Telemetry]]:
+    """Sensors and meters are read while the block runs; it is given what they will see, still without a row.
 
     A sampler that ends by itself costs the telemetry and not the run.
     """
@@ -247,12 +265,14 @@ def _sampling(bench: Bench, session: Session, board: list[tuple[str, Path]], dra
         draft.fields["environment"]["clock"] = {"clock_ns": worker.clock_ns, "unix_ns": worker.unix_ns, "error_ns": worker.error_ns}
         load(bench.link, sampler, board)
         sampler.begin("sample", hertz=hertz, pid=worker.pid, covers=bench.held.covers)
-        channels = [(msgspec.convert(one, Channel), hertz) for one in sampler.wait("sampling", 30.0)["channels"]]
+        seen = sampler.wait("sampling", 30.0)
+        told = {"instrument": f"board:{board[-1][1].stem}", "hertz": hertz, "t_ns": [], "rows": [], "absent": []}
+        watched = [msgspec.convert({**told, "channels": seen["channels"], "totals": seen.get("totals", [])}, Telemetry)]
         for meter in bench.meters:
             meter.begin()
             meters.callback(meter.end)
-            channels += [(one, meter.hertz) for one in meter.channels]
-        yield [(one, rate) for one, rate in channels if one.kind in ("power", "energy")]
+            watched.append(Telemetry(meter.instrument, meter.hertz, meter.channels, [], [], []))
+        yield watched
         draft.fields["telemetry"].append(_sensors(sampler, hertz, board[-1][1].stem))
         meters.pop_all()
         offset, error = clocks.between(worker, clocks.read(agent)) if remote else (0, 0)

@@ -13,7 +13,7 @@ from harness.metrics.knee import MINUTE, Course, Knee, find_knee
 from harness.metrics.knee import SHORTEST as KNEE_SHORTEST
 from harness.metrics.latency import bounds, samples_needed
 from harness.metrics.spans import ITEM, core, counts, item_seconds, measured, seconds
-from harness.metrics.witness import cpu_share, explained, levels, witnesses
+from harness.metrics.witness import cpu_share, explained, heats, witnesses
 from harness.quantity import Quantity, Unit, missing, text
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _temperature(record: RunRecord) -> dict[str, Quantity]:
     if isinstance(run, str):
         return {"": missing(Unit.CELSIUS, run)}
     begin, end = (run.begin_ns + round(one * 1e9) for one in run.last)
-    seen = [(one.value, one.channel.site) for one in levels(record, "temperature", begin, end)]
+    seen = [(one.value, one.channel.site) for one in heats(record, begin, end)]
     if not seen:
         absent = [one for telemetry in record.telemetry for one in telemetry.absent if one.kind == "temperature"]
         why = f"{absent[0].reason}; to get it: {absent[0].fix}" if absent else "no temperature was recorded in the last minute"
@@ -204,6 +204,6 @@ METRICS = (
     Metric("sustained_latency", "Latency, last minute", Unit.SECOND, "lower", _MIDDLE.format("last"), _of_minute("last", Unit.SECOND, _latency)),
     Metric(
         "sustained_temperature", "Temperature at the end", Unit.CELSIUS, "lower",
-        "median of the hottest sensor over the last minute of the sustained run", _temperature,
+        "median of the hottest sensor of a die or card (else of the board) over the last minute of the sustained run", _temperature,
     ),
 )  # fmt: skip

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from harness.record import Channel, ChannelKind, RunRecord
 
+SILICON = ("die", "card")
+"""Scopes whose heat and clocks bear on the work."""
 FELL = 0.02
 """A clock or a power that is lower by more than this after the knee fell with it."""
 BUSY = 0.8
@@ -58,6 +60,12 @@ def levels(record: RunRecord, kind: ChannelKind, begin_ns: int, end_ns: int) -> 
                 yield Level(channel, (number, column), float(np.median([value for _, value in known])))
 
 
+def heats(record: RunRecord, begin_ns: int, end_ns: int) -> list[Level]:
+    """The temperatures of dies and cards, which throttle, between two times; those of whatever there is where no die or card has a sensor."""
+    found = list(levels(record, "temperature", begin_ns, end_ns))
+    return [one for one in found if one.channel.scope in SILICON] or found
+
+
 def witnesses(record: RunRecord, begin_ns: int, knee_ns: int, end_ns: int) -> list[Witness]:
     """The clock and the power that fell most, throttle counters that rose, and the heat in the half minute around the knee, which comes last."""
     found = []
@@ -75,7 +83,7 @@ def witnesses(record: RunRecord, begin_ns: int, knee_ns: int, end_ns: int) -> li
             found.append(Witness(min(fell)[1], slows=True))
     found += [Witness(f"{site} reported throttling", slows=True) for site in _reported(record, begin_ns, knee_ns, end_ns)]
     around = 15_000_000_000
-    heat = [(one.value, one.channel.site) for one in levels(record, "temperature", knee_ns - around, knee_ns + around)]
+    heat = [(one.value, one.channel.site) for one in heats(record, knee_ns - around, knee_ns + around)]
     if heat:
         value, site = max(heat)
         found.append(Witness(f"{site} at {text(value, Unit.CELSIUS)} then", slows=False))
