@@ -24,7 +24,7 @@ examples:
   socbench bench rk-1                                  the same on a board, over SSH
   socbench select edge-llm                             which SoC for this product, how sure, and why
   socbench explain edge-llm rk3588                     every number behind one SoC, with its source
-  socbench report                                      results/report.html: the matrix, and all records
+  socbench report                                      results/report.html: the matrix, and the records
   socbench doctor host                                 what this machine has and what is missing
 """
 

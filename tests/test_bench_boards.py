@@ -186,6 +186,7 @@ def test_how_it_is_measured_can_be_set_and_the_record_says_by_whom(bench: Bench)
     wanted = {"sample_hz": 20.0, "idle": 0.1, "sustain": 1.0, "threads": 1}
     assert {name: record.settings[name] for name in wanted} == {name: Setting(value, "command line") for name, value in wanted.items()}
     assert {"idle", "sustain"} <= {one.stage for one in record.spans}
+    assert "--sustain 1s: a run of less than 2 minutes has no sustained figure" in done.stderr
     assert {one.hertz for one in record.telemetry} == {20.0}
 
 

@@ -72,7 +72,7 @@ def test_a_sampler_that_hangs_costs_the_telemetry_and_not_the_run(tmp_path: Path
     monkeypatch.setattr(runner, "ROWS_S", 0.1)
     half = tmp_path / "board.py"
     hangs = "def __init__(self, pid, covers): pass\n    def read(self): time.sleep(600)\n    close = read\n"
-    half.write_text(f"import time\nclass Sensors:\n    channels = []\n    {hangs}")
+    half.write_text(f"import time\nclass Sensors:\n    channels, totals = [], []\n    {hangs}")
     with Local().start(1) as sampler:
         sampler.ask("load", 60.0, role="board", path=str(half), sha256=cache.sha256(half))
         sampler.begin("sample", hertz=10, pid=0)

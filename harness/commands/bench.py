@@ -18,7 +18,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.boards import Place
     from harness.measure.campaign import Campaign
-    from harness.measure.plan import Choice
+    from harness.measure.plan import Choice, Session
     from harness.spec import Zoo
     from harness.store import CampaignPlan, Store
 
@@ -37,7 +37,8 @@ examples:
 environment: SOCBENCH_THREADS, SOCBENCH_SECONDS, SOCBENCH_WEIGHTS, SOCBENCH_SAMPLE_HZ, SOCBENCH_IDLE, SOCBENCH_SUSTAIN, SOCBENCH_RESULTS,
 SOCBENCH_BOARDS, SOCBENCH_CACHE
 
-exit code: 0 all sessions measured; 1 a session or a board failed (its record says why); 2 nothing could be started; 130 interrupted
+exit code: 0 all sessions ended, also those whose records are invalid, or skipped because a runtime is missing; 1 a session or a board failed (its
+record says why); 2 nothing could be started; 130 interrupted
 """
 
 
@@ -58,9 +59,9 @@ def add(commands: Any) -> None:
     one.add_argument("--seconds", metavar="S", help="least measured seconds a session (default: the workload's, or what the power meter needs)")
     one.add_argument("--threads", metavar="N", help="threads the runtime may use (default: 1)")
     one.add_argument("--weights", metavar="DIR", help="pretrained weights, DIR/<workload>/ (default: synthetic)")
-    one.add_argument("--sample-hz", metavar="HZ", help="how often the sensors are read (default: 10)")
+    one.add_argument("--sample-hz", metavar="HZ", help="how many times a second the sensors are read, 0.1 to 1000 (default: 10)")
     one.add_argument("--idle", metavar="S", help="seconds of rest before a measurement, for the idle power (default: what the power meter needs)")
-    one.add_argument("--sustain", metavar="TIME", help="go on with the steady work for so long, as 90s, 30m or 2h, to see what heat does to it")
+    one.add_argument("--sustain", metavar="TIME", help="go on with the steady work for so long, as 5m, 30m or 2h, to see what heat does to it")
     add_place(one)
     one.add_argument("--meter", action="append", default=[], metavar="URL", help="a power meter on the supply, as shelly://10.0.0.7; may be repeated")
     one.add_argument("--record", type=Path, metavar="FILE", help="write down what is said with the board, for a bug report")
@@ -76,7 +77,8 @@ def add(commands: Any) -> None:
 
 def add_place(one: argparse.ArgumentParser) -> None:
     """The options of every command that goes to a machine, also to a board without a name, and of the zoo that knows it."""
-    one.add_argument("--host", default="", metavar="ADDRESS", help="the machine to go to over SSH: user@board, or a Host of ~/.ssh/config")
+    host = "the machine to go to: user@board, ssh://user@board:2222, a Host of ~/.ssh/config, or labgrid://coordinator/place"
+    one.add_argument("--host", default="", metavar="ADDRESS", help=host)
     one.add_argument("--python", default="", metavar="PATH", help="the Python to use there (default: the first python3 that is new enough)")
     one.add_argument("--folder", default="", metavar="DIR", help="where socbench may keep files there (default: below the account's home)")
     add_zoo(one)
@@ -118,6 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
             campaigns = work.begin(store, list(zip(places, sessions, strict=True)), _arguments(arguments))
         for one in campaigns:
             console.say(_opening(one, store.folder))
+        _warn_of_short(sessions[0][0])
         try:
             work.Command(zoo, store, workshop, made, arguments.record).run(campaigns, arguments.jobs or len(campaigns))
         except KeyboardInterrupt:
@@ -303,6 +306,16 @@ def _arguments(arguments: argparse.Namespace) -> dict[str, str]:
 
 def _parsed(given: dict[str, str]) -> dict[str, Any]:
     return {name: value.split("\n") if name in LISTS else value for name, value in given.items() if name[0] != "$"}
+
+
+def _warn_of_short(session: Session) -> None:
+    from harness.metrics import knee, sustained
+
+    seconds = float(session.settings["sustain"].value or 0.0)
+    for least, what in ((sustained.SHORTEST, "has no sustained figure"), (knee.SHORTEST, "is not searched for the throttle knee")):
+        if 0 < seconds < least:
+            console.say(f"--sustain {seconds:g}s: a run of less than {least / 60:.0f} minutes {what}")
+            return
 
 
 def _opening(one: Campaign, folder: Path) -> str:

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 
 EPILOG = """\
 examples:
-  socbench report                                  results/report.html: the matrix, and all records in results/
+  socbench report                                  results/report.html: the matrix, and the records in results/
   socbench report --scenario doorbell.toml         with a scenario of your own
   socbench report --results rk3588/ --output rk3588.html
 """
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     one = commands.add_parser(
         "report",
         help="write the HTML report",
-        description="Write one self-contained HTML file: which SoC for which product, and all records of a results folder.",
+        description="Write one self-contained HTML file: which SoC for which product, and the records of a results folder, the newest of each kind.",
         epilog=EPILOG,
         formatter_class=console.Help,
     )

@@ -64,7 +64,7 @@ class Ssh:
         self._board: Survey | None = None
         self._store: Store | None = None
         self._channel: Channel | None = None
-        self._agent = ""
+        self._agent = self._sha256 = ""
         self._token = secrets.token_hex(8)  # tells a hold of ours from one that another link of this process has
 
     @property
@@ -103,6 +103,7 @@ class Ssh:
         """Look at the board and send what always runs there; the words that start the keeper."""
         self._board = board = self._patiently(lambda: surveyed(self.client, self.python, self.folder, self.say), CONNECT_PAUSES_S)
         self._store = store = Store(self.client, board, self.progress)
+        self._sha256 = cache.sha256(AGENT)  # now: an upgrade of socbench may replace the file while the board is held
         keeper, self._agent, _ = self._patiently(lambda: store.put(SENT), CONNECT_PAUSES_S)
         return [board.python, "-I", "-S", keeper]
 
@@ -166,7 +167,7 @@ class Ssh:
         try:
             channel.ask("start", 30.0, agent=lines.number, file=self._agent, threads=threads)
             greeting = agent.ask("hello", 60.0, die_with_parent=True)
-            if greeting["protocol"] != PROTOCOL or greeting["agent"] != cache.sha256(AGENT):
+            if greeting["protocol"] != PROTOCOL or greeting["agent"] != self._sha256:
                 raise Stable(f"the agent on {self.name} is not the one of this harness", f"remove {self._agent} on the board")
             yield agent
         finally:

@@ -105,7 +105,8 @@ def _read(address: str, out: str, error: str, python: str) -> dict[str, Any]:
     wanted = f"Python {NEEDED[0]}.{NEEDED[1]} or newer with numpy"
     if not tried:
         what = f"{python} is not there, or no Python" if python else "no Python was found"
-        raise Stable(f"{address}: {what}; {wanted} is needed", "install it (`apt install python3 python3-numpy`), or name one with --python", error)
+        fix = "install it (`apt install python3 python3-numpy`), or name one with --python, or as `python` in the boards file"
+        raise Stable(f"{address}: {what}; {wanted} is needed", fix, error)
     bare = next((one for one in tried if "numpy" in one), None)
     if bare:
         what, name = f"{bare['python']} (Python {bare['version']}) has no numpy", bare["python"]

@@ -25,7 +25,7 @@ from socbench_sysfs import File, entries, parse_celsius, parse_hertz, parse_kilo
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-METER = "measure on a machine whose power can be read, or with a power meter at its supply (--meter shelly://ADDRESS, and others)"
+METER = "put a power meter at its supply (--meter shelly://ADDRESS, and others), or measure on a machine whose power can be read"
 SLOW = 10
 """A sensor that is dear to read is read in every tenth row at most; the rows between repeat it."""
 DEAR_NS = 200_000
