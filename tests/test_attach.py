@@ -76,6 +76,14 @@ def test_everything_else_in_the_record_stays_as_it_was(results: Path, tmp_path: 
     assert Store(results).files() == [path]
 
 
+def test_where_the_sensor_that_stands_before_the_log_gives_nothing_there_is_no_energy_and_that_is_said(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Store(results).add(clocked(meters=(WALL,), missed=0.5))
+    _, said = attach(results, log(tmp_path / "power.csv"), capsys=capsys)
+    assert re.search(r"by which power 6\.50\sW; no energy all the same: wall: outlet \(host\) sees as much or more", said), said
+
+
 def test_of_a_run_that_was_emulated_it_says_that_no_times_are_kept(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     emulated = Problem("emulated", "invalid", "it ran under an emulator", "times are not the board's", "measure on the board", [])
     Store(results).add(clocked(spans=[], telemetry=[], problems=[emulated]))

@@ -254,6 +254,17 @@ def test_an_agent_that_cannot_be_killed_does_not_keep_the_settings_from_going_ba
     until(desk.gone, "nothing is left")
 
 
+def test_a_will_whose_agent_dies_does_not_keep_the_board(desk: Desk) -> None:
+    keeper = desk.folder / "keeper.py"
+    assert "WILL_S = 120.0" in keeper.read_text()
+    keeper.write_text(keeper.read_text().replace("WILL_S = 120.0", "WILL_S = 1e6"))
+    pump = desk.opened()
+    desk.agent(pump)
+    desk.ask(pump, "will", requests=desk.requests("import os; os._exit(3)"), file=str(desk.folder / "agent.py"))
+    desk.ask(pump, "bye")
+    until(desk.gone, "nothing is left")
+
+
 def test_a_thread_of_the_kernel_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "GRACE_S", 1e12)  # everything has just begun
     assert kept._starting(str(os.getpid()))

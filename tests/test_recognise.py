@@ -133,6 +133,7 @@ def test_a_machine_whose_memory_does_not_say_which_of_several_it_is_is_taken_for
         recognise(ZOO, "jetson", shown("nvidia,p3737-0000+p3701-0000", "nvidia,tegra234", gib=gib))
     assert "none of the machines that the target jetson knows: device tree nvidia,p3737-0000+p3701-0000" in caught.value.what
     assert caught.value.what.endswith(f"; memory {gib:.1f} GiB" if gib else "; model A board")
+    assert "known with 32 or 64 GiB: undo what cuts its memory" in caught.value.fix
 
 
 def test_a_pc_is_no_board(plant: Callable[..., str]) -> None:

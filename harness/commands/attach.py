@@ -215,7 +215,10 @@ def _says(record: RunRecord, telemetry: Telemetry) -> str:
     if not isinstance(meter, str) and meter.telemetry is not telemetry:
         powers = [(one, mean_power(record, one)) for one in every(record).values() if one.telemetry is telemetry]
         told = [f"{one.sites} {text(mean.watts, Unit.WATT)}" if not isinstance(mean, str) else mean for one, mean in powers]
-        return f"{said}by which {', '.join(told) or 'there is no power'}; energy is taken from {meter}, which sees as much or more"
+        said += f"by which {', '.join(told) or 'there is no power'}; "
+        if found.value is None:
+            return f"{said}no energy all the same: {meter} sees as much or more and stands before it, and {found.reason}"
+        return f"{said}energy is taken from {meter}, which sees as much or more"
     if found.value is None:
         return f"{said}but no energy: {found.reason}"
     return f"{said}{text(found.value, found.unit)} per {record.item} ({found.evidence.note})"

@@ -26,6 +26,7 @@ class Crew:
     def __init__(self, jobs: int, say: Say) -> None:
         self.jobs, self.say = jobs, say
         self._working: dict[int, str] = {}
+        self._interrupted: set[int] = set()
         self._lock = threading.Lock()
         self.stopped = False
         """Whether jobs that can are to end."""
@@ -94,7 +95,9 @@ class Crew:
         with self._lock:
             if self._working.pop(threading.get_ident(), None) is not None:
                 self._left -= 1
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
+            if threading.get_ident() in self._interrupted:  # only then: to call back nothing slows the interpreter down from there on
+                self._interrupted.remove(threading.get_ident())
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
 
     def _names(self) -> str:
         """Where work is going on."""
@@ -105,6 +108,7 @@ class Crew:
         with self._lock:
             self.stopped = True
             for ident in self._working if interrupt else ():
+                self._interrupted.add(ident)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(KeyboardInterrupt))
 
     @contextlib.contextmanager

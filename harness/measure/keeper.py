@@ -163,6 +163,7 @@ class Keeper:
     def look_after(self, number: int, job: Job) -> None:
         if job.kill_at is not None and not job.over and time.monotonic() >= job.kill_at:
             job.kill()
+            job.kill_at = time.monotonic() + STUCK_S  # what a driver holds is asked again, and not without a pause
         if not job.over and job.ended():
             while self.hear(number, job):
                 pass
@@ -270,8 +271,9 @@ class Keeper:
                     readable = select.select(job.ends(deadline), [job.input] if job.pending else [], [], max(0.0, left))[0]
                     if job.noise in readable:
                         job.hear_noise()
-                    piece = job.read() if job.output in readable else b""
-                    if left <= 0 or (job.output in readable and not piece):
+                    said = job.output in readable
+                    piece = job.read() if said else b""
+                    if left <= 0 or (said and not piece):
                         return
                     received += piece
         finally:

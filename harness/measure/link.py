@@ -193,12 +193,12 @@ class Local:
     def state_file(self) -> str:
         """The file that a run over SSH finds, too, and on a home that machines share one for each; in $SOCBENCH_CACHE where that is set."""
         name = f"changed-{plain(os.uname().nodename)}.json"
-        home = Path("~/.cache/socbench").expanduser()  # whatever $XDG_CACHE_HOME is: a login over SSH does not have it
         if not os.environ.get("SOCBENCH_CACHE"):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: an account without a home
+                home = Path("~/.cache/socbench").expanduser()  # whatever $XDG_CACHE_HOME is: a login over SSH does not have it
                 home.mkdir(0o700, parents=True, exist_ok=True)
-            if os.access(home, os.W_OK):
-                return str(home / name)
+                if os.access(home, os.W_OK):
+                    return str(home / name)
         return str(cache.folder() / name)
 
     def will(self, requests: list[dict[str, Any]]) -> None:

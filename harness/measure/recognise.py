@@ -34,21 +34,24 @@ def recognise(zoo: Zoo, target: str, board: dict[str, Any], address: str = "") -
     what = f"{where} is none of the machines that the target {target} knows: {shown}"
     fixes = [] if address else [f"to measure a board from here: socbench bench {target} --host USER@BOARD"]
     fixes += [f"the CPU of {where} can be measured as it is: socbench bench host{there}"]
+    if sizes := sorted({one.memory_gib for one in spec.modules.values() if _shows(one, board)}):
+        fixes = [f"what it shows is known with {' or '.join(f'{size:g}' for size in sizes)} GiB: undo what cuts its memory (mem=)", *fixes]
     fixes += [f"if it is a {target}, add what it shows under a [modules.ID] of {zoo.target_files[target]}"]
     raise UsageError(what, "; ".join(fixes))
 
 
 def _module(spec: Target, board: dict[str, Any]) -> Module | None:
     """The first module of the target that a machine shows a string of, and whose memory it has. A `*` in the strings stands for anything."""
+    memory = (board.get("memory_bytes") or 0) / 2**30
+    fitting = (one for one in spec.modules.values() if _shows(one, board) and (not one.memory_gib or SHOWN < memory / one.memory_gib <= 1))
+    return next(fitting, None)
+
+
+def _shows(module: Module, board: dict[str, Any]) -> bool:
+    """Whether a machine shows a string of the module."""
     soc = board.get("soc0", {})
-    for module in spec.modules.values():
-        if module.memory_gib and not SHOWN < (board.get("memory_bytes") or 0) / 2**30 / module.memory_gib <= 1:
-            continue
-        if any(fnmatchcase(one, pattern) for one in board.get("compatible", []) for pattern in module.compatible):
-            return module
-        if soc.get("soc_id") in module.soc_id or soc.get("machine") in module.machine:
-            return module
-    return None
+    named = any(fnmatchcase(one, pattern) for one in board.get("compatible", []) for pattern in module.compatible)
+    return named or soc.get("soc_id") in module.soc_id or soc.get("machine") in module.machine
 
 
 def _fitting(zoo: Zoo, board: dict[str, Any]) -> Iterator[tuple[str, Module]]:

@@ -386,6 +386,8 @@ document.addEventListener("DOMContentLoaded", function () {
     else byHand();
   }
   function arrived() {
+    var reasons = document.getElementById("evidence");
+    if (reasons.open) reasons.close();  // the browser's Back, from a SoC that was opened by a link
     if (!socbench.state.here()) return;
     state = socbench.state.read();
     showAll();

@@ -233,6 +233,16 @@ def test_a_cell_of_the_matrix_opens_what_its_soc_is_worth_there_and_escape_leads
     page.wait_for_function("document.activeElement.id === 'd-title'")
 
 
+def test_the_browser_s_way_back_closes_what_a_cell_of_the_matrix_opened(page: Page) -> None:
+    go(page, "matrix")
+    page.locator("#matrix-table td.open a").first.click()
+    page.locator("#evidence").wait_for()
+    page.go_back()
+    page.locator("#matrix-table").wait_for()
+    page.wait_for_function("!document.getElementById('evidence').open")
+    assert page.url.endswith("#matrix")
+
+
 @pytest.mark.parametrize("identity", [one.id for one in PAGES])
 def test_on_a_phone_every_page_opens_with_its_links_and_every_stop_of_the_tab_key_is_seen(browser: Browser, address: str, identity: str) -> None:
     with visit(browser, f"{address}#{identity}", viewport={"width": 400, "height": 800}) as page:
