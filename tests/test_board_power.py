@@ -118,7 +118,7 @@ def test_a_virtual_machine_shows_no_power_and_no_clock(build: Callable[..., str]
     assert not sites(sensors, "power", "energy", "frequency", "temperature")
     reason, fix = why(sensors)["rapl"]
     assert reason == "a virtual machine shows no RAPL"
-    assert "with a power meter at its supply" in fix
+    assert "put a power meter at its supply" in fix
     assert why(sensors, "frequency")["cpu"][0] == "a virtual machine hides the clock"
     assert why(sensors, "temperature")
 
@@ -136,7 +136,7 @@ def test_a_bare_x86_machine_without_counters_is_told_the_module_to_load(build: C
 def test_an_arm_board_without_sensors_is_told_to_attach_a_meter(build: Callable[..., str]) -> None:
     reason, fix = why(host.Sensors(build(without(BOARD, "hwmon"))))["board"]
     assert "no power sensor" in reason
-    assert "with a power meter at its supply" in fix
+    assert "put a power meter at its supply" in fix
 
 
 def test_rails_are_named_by_driver_and_device_and_never_added(build: Callable[..., str]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from harness.decide.terms import Note
+from harness.decide.learn import How
+from harness.decide.terms import Cell, Note
 from harness.words import LANGUAGES
 from reports.build import render
 from reports.market import Market, url_in
@@ -60,7 +61,14 @@ def hostile() -> Market:
     plain = market(8, 5, 8)
     cells = {(poisoned(soc), metric, _field("workload", workload)): poisoned(one) for (soc, metric, workload), one in plain.cells.items()}
     changed: Market = poisoned(dataclasses.replace(plain, cells={}, kinds={}))
-    return dataclasses.replace(changed, cells=cells, kinds=plain.kinds)
+    names = {poisoned(soc): soc for soc, _, _ in plain.cells}
+
+    def how(cell: Cell) -> How:
+        assert plain.how
+        found: How = poisoned(plain.how(msgspec.structs.replace(cell, soc=names[cell.soc])))
+        return found
+
+    return dataclasses.replace(changed, cells=cells, kinds=plain.kinds, how=how)
 
 
 def test_no_string_of_a_market_or_a_record_acts_in_the_page() -> None:
