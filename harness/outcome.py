@@ -35,12 +35,18 @@ def outcome(record: RunRecord) -> str:
     """A record in a few words."""
     if record.status not in ("ok", "invalid"):
         return f"{record.status}: {record.reason}" + (f"; fix: {record.fix}" if record.fix else "")
-    found = ", ".join(f"{metric} {text(value, unit)}" for metric, value, unit in headline(record))
-    word = "" if record.status == "ok" else "invalid: "
-    if why := no_energy(record):
-        found += f"; no energy: {why}"
+    why = no_energy(record)
+    parts = [_figures(record) + (f"; no energy: {why}" if why else ""), _flags(record)]
+    return ("" if record.status == "ok" else "invalid: ") + "  ".join(filter(None, parts))
+
+
+def _figures(record: RunRecord) -> str:
+    return ", ".join(f"{metric} {text(value, unit)}" for metric, value, unit in headline(record))
+
+
+def _flags(record: RunRecord) -> str:
     flags = [problem.code for problem in record.problems if problem.severity != "note"]
-    return f"{word}{found}" + (f"  [{', '.join(flags)}]" if flags else "")
+    return f"[{', '.join(flags)}]" if flags else ""
 
 
 def no_energy(record: RunRecord) -> str:
@@ -89,7 +95,8 @@ def sum_up(records: Sequence[RunRecord], several: bool) -> None:
     """The table of all records, with the board of each where there are `several`."""
     rows = []
     for one in records:
-        told = outcome(one).removeprefix(f"{one.status}: ")
+        measured = one.status in ("ok", "invalid")
+        told = "  ".join(filter(None, (_figures(one), _flags(one)))) if measured else outcome(one).removeprefix(f"{one.status}: ")
         rows.append([*([one.board] if several else []), one.workload, one.precision, one.runtime, one.scenario, one.status, told])
     if rows:
         console.say("")

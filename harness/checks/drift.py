@@ -63,7 +63,11 @@ def change(record: RunRecord, kind: ChannelKind) -> tuple[str, float, float] | N
             values = good_samples(telemetry, column, *stretch)[1]
             if third := len(values) // 3:
                 found.append((channel.site, float(np.median(values[:third])), float(np.median(values[-third:]))))
-    return max(found, key=lambda one: abs(math.log(one[2] / one[1])) if min(one[1:]) > 0 else 0.0, default=None)
+
+    def moved(one: tuple[str, float, float]) -> tuple[float, float]:
+        return (round(abs(math.log(one[2] / one[1])), 2) if min(one[1:]) > 0 else 0.0, one[1])  # where none moved, the highest
+
+    return max(found, key=moved, default=None)
 
 
 def check(record: RunRecord) -> Iterator[Problem]:
