@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+os.environ.setdefault("SOCBENCH_BOARD", f"-tests-{os.getpid()}")  # a machine of their own, also while somebody measures this one
 
 
 @pytest.fixture
